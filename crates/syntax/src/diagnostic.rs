@@ -96,4 +96,14 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+
+    /// Whether the tree may differ from what the author meant, so that neither formatting nor editing it is safe.
+    ///
+    /// True for errors of syntax; problems of meaning, and of placeholders inside of strings, leave the structure alone.
+    #[must_use]
+    pub fn breaks_structure(&self) -> bool {
+        self.is_error()
+            && self.code.starts_with("E00")
+            && !matches!(self.code, "E0002" | "E0010" | "E0011")
+    }
 }

@@ -155,17 +155,20 @@ impl<'s> Parser<'s> {
             PlaceholderKind::Vars => return,
         };
         if !placeholder.closed {
-            let opening = placeholder.kind.opening();
-            let problem = Diagnostic::error(
-                "E0004",
-                placeholder.span,
-                format!("the placeholder `{opening}...` is not closed"),
-            );
-            self.report(if quoted {
-                problem.with_help(format!("write it as `{shape}`, with `}}` before the string ends"))
+            let (code, help) = if quoted {
+                ("E0011", "with `}` before the string ends")
             } else {
-                problem.with_help(format!("write it as `{shape}`; if white space or `{{` belongs into it, put it in quotes"))
-            });
+                (
+                    "E0004",
+                    "and put it in quotes if white space or `{` belongs into it",
+                )
+            };
+            let opening = placeholder.kind.opening();
+            let message = format!("the placeholder `{opening}...` is not closed");
+            self.report(
+                Diagnostic::error(code, placeholder.span, message)
+                    .with_help(format!("write it as `{shape}`, {help}")),
+            );
         } else if placeholder.name.is_empty() {
             self.report(
                 Diagnostic::error("E0010", placeholder.span, "this placeholder names nothing")

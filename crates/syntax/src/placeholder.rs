@@ -25,7 +25,7 @@ pub enum PlaceholderKind {
 }
 
 /// One placeholder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Placeholder {
     /// Where its value comes from.
     pub kind: PlaceholderKind,
@@ -40,7 +40,7 @@ pub struct Placeholder {
 }
 
 /// A piece of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Part {
     /// Text as it is.
     Text(String),
@@ -57,6 +57,23 @@ pub enum Pass {
     Outside,
     /// Any.
     All,
+}
+
+/// Leaves out the default, which may be a secret.
+impl std::fmt::Debug for Placeholder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}({:?}) at {:?}", self.kind, self.name, self.span)
+    }
+}
+
+/// Leaves out the text, which may be a secret.
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Placeholder(placeholder) => placeholder.fmt(f),
+        }
+    }
 }
 
 impl Pass {

@@ -4,12 +4,19 @@
 //! becomes the character with its number (Latin-1, which is what such comments nearly always are) and its place is remembered.
 
 /// Text of a file, and where it differs from the file's bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     /// The decoded text.
     pub(crate) text: String,
     /// Offsets in `text` of the two-byte characters that stand for one byte of the file; ascending.
     pub(crate) foreign: Vec<usize>,
+}
+
+/// Leaves out the text, which may hold secrets.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source {{ {} bytes }}", self.text.len())
+    }
 }
 
 impl Source {

@@ -62,11 +62,18 @@ impl std::fmt::Display for Position {
 }
 
 /// Where each line of a text starts. A line ends at `\n`, `\r\n` or a lone `\r`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LineIndex {
     text: String,
     /// Span of each line without its terminator; never empty.
     lines: Vec<Span>,
+}
+
+/// Leaves out the text, which may hold secrets.
+impl std::fmt::Debug for LineIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LineIndex {{ {} lines }}", self.lines.len())
+    }
 }
 
 impl LineIndex {

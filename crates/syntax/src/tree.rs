@@ -24,7 +24,7 @@ pub enum Item {
 }
 
 /// A bare or quoted word.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Word {
     /// Where it stands, quotes included.
     pub span: Span,
@@ -116,6 +116,22 @@ impl Item {
             Self::Block(block) => Some(block),
             Self::Word(_) => None,
         }
+    }
+}
+
+/// Leaves out the text, which may be a secret.
+impl std::fmt::Debug for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            span,
+            quoted,
+            line_start,
+            ..
+        } = self;
+        write!(
+            f,
+            "Word {{ span: {span:?}, quoted: {quoted}, line_start: {line_start}, .. }}"
+        )
     }
 }
 
