@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-const USAGE: &str = "usage: cargo xtask tidy    check the arrows between crates, file sizes, module docs and banned words";
+const USAGE: &str =
+    "usage: cargo xtask tidy    check the arrows between crates, file sizes, module docs and banned words";
 
 fn main() -> ExitCode {
     match run() {
@@ -37,24 +38,12 @@ fn run_tidy() -> Result<ExitCode> {
     for finding in &findings {
         eprintln!("{finding}");
     }
-    let failures = findings
-        .iter()
-        .filter(|finding| finding.is_failure())
-        .count();
-    eprintln!(
-        "tidy: {failures} failures, {} warnings",
-        findings.len() - failures
-    );
-    Ok(if failures == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let failures = findings.iter().filter(|finding| finding.is_failure()).count();
+    eprintln!("tidy: {failures} failures, {} warnings", findings.len() - failures);
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The top folder of the workspace.
 fn root() -> Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("xtask lies in no workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in no workspace")
 }

@@ -47,19 +47,11 @@ impl Finding {
     }
 
     fn failure(file: &Path, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            level: Level::Failure,
-            file: file.to_owned(),
-            line,
-            message: message.into(),
-        }
+        Self { level: Level::Failure, file: file.to_owned(), line, message: message.into() }
     }
 
     fn warning(file: &Path, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            level: Level::Warning,
-            ..Self::failure(file, line, message)
-        }
+        Self { level: Level::Warning, ..Self::failure(file, line, message) }
     }
 }
 
@@ -69,13 +61,7 @@ impl fmt::Display for Finding {
             Level::Warning => "warning",
             Level::Failure => "error",
         };
-        write!(
-            f,
-            "{}:{}: {level}: {}",
-            self.file.display(),
-            self.line,
-            self.message
-        )
+        write!(f, "{}:{}: {level}: {}", self.file.display(), self.line, self.message)
     }
 }
 
@@ -86,11 +72,7 @@ mod tests {
     #[test]
     fn the_tree_is_tidy() {
         let findings = check(crate::root().unwrap()).unwrap();
-        let failures: Vec<_> = findings
-            .iter()
-            .filter(|f| f.is_failure())
-            .map(Finding::to_string)
-            .collect();
+        let failures: Vec<_> = findings.iter().filter(|f| f.is_failure()).map(Finding::to_string).collect();
         assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
     }
 }

@@ -56,15 +56,7 @@ impl Diagnostic {
     }
 
     fn new(code: &'static str, severity: Severity, span: Span, message: String) -> Self {
-        Self {
-            code,
-            severity,
-            message,
-            span,
-            label: None,
-            help: None,
-            related: Vec::new(),
-        }
+        Self { code, severity, message, span, label: None, help: None, related: Vec::new() }
     }
 
     /// Adds what to write instead.
@@ -84,10 +76,7 @@ impl Diagnostic {
     /// Adds another place involved.
     #[must_use]
     pub fn with_related(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.related.push(Label {
-            span,
-            text: text.into(),
-        });
+        self.related.push(Label { span, text: text.into() });
         self
     }
 
@@ -102,8 +91,6 @@ impl Diagnostic {
     /// True for errors of syntax; problems of meaning, and of placeholders inside of strings, leave the structure alone.
     #[must_use]
     pub fn breaks_structure(&self) -> bool {
-        self.is_error()
-            && self.code.starts_with("E00")
-            && !matches!(self.code, "E0002" | "E0010" | "E0011")
+        self.is_error() && self.code.starts_with("E00") && !matches!(self.code, "E0002" | "E0010" | "E0011")
     }
 }

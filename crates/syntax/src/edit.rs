@@ -21,19 +21,12 @@ impl Tree {
     ///
     /// # Errors
     /// If `span` is no place in this file.
-    pub fn replace(
-        &self,
-        span: Span,
-        new_text: &str,
-    ) -> Result<(Self, Vec<Diagnostic>), EditError> {
+    pub fn replace(&self, span: Span, new_text: &str) -> Result<(Self, Vec<Diagnostic>), EditError> {
         if self.text().get(span.range()).is_none() {
             return Err(EditError::NoSuchPlace(span));
         }
         let bytes = self.to_source();
-        let (start, end) = (
-            self.source.file_offset(span.start),
-            self.source.file_offset(span.end),
-        );
+        let (start, end) = (self.source.file_offset(span.start), self.source.file_offset(span.end));
         let mut edited = Vec::with_capacity(bytes.len() + new_text.len());
         edited.extend(bytes.iter().take(start));
         edited.extend_from_slice(new_text.as_bytes());
@@ -52,15 +45,12 @@ impl Tree {
         };
         let line = before.trim_end_matches([' ', '\t']);
         let rest = after.trim_start_matches([' ', '\t']);
-        let line_end = ["\r\n", "\n", "\r"]
-            .into_iter()
-            .find(|end| rest.starts_with(end));
+        let line_end = ["\r\n", "\n", "\r"].into_iter().find(|end| rest.starts_with(end));
         let alone = line.is_empty() || line.ends_with(['\n', '\r']);
         match line_end {
-            Some(line_end) if alone => self.replace(
-                Span::new(line.len(), text.len() - rest.len() + line_end.len()),
-                "",
-            ),
+            Some(line_end) if alone => {
+                self.replace(Span::new(line.len(), text.len() - rest.len() + line_end.len()), "")
+            }
             _ => self.replace(span, ""),
         }
     }
@@ -69,21 +59,10 @@ impl Tree {
     ///
     /// # Errors
     /// If `block` is not closed, or not of this tree.
-    pub fn insert_into_block(
-        &self,
-        block: &Block,
-        statement: &str,
-    ) -> Result<(Self, Vec<Diagnostic>), EditError> {
+    pub fn insert_into_block(&self, block: &Block, statement: &str) -> Result<(Self, Vec<Diagnostic>), EditError> {
         let close = block.close.ok_or(EditError::UnclosedBlock(block.open))?;
-        let before = self
-            .text()
-            .get(..close.start)
-            .ok_or(EditError::NoSuchPlace(close))?;
-        let newline = if self.text().contains("\r\n") {
-            "\r\n"
-        } else {
-            "\n"
-        };
+        let before = self.text().get(..close.start).ok_or(EditError::NoSuchPlace(close))?;
+        let newline = if self.text().contains("\r\n") { "\r\n" } else { "\n" };
         let line = before.trim_end_matches([' ', '\t']);
         let indent = indentation(self.text().get(..block.open.start).unwrap_or_default());
         let mut added = String::new();
@@ -118,10 +97,7 @@ mod tests {
     use super::*;
 
     fn first_block(tree: &Tree) -> &Block {
-        tree.items()
-            .iter()
-            .find_map(|item| item.as_block())
-            .expect("a block")
+        tree.items().iter().find_map(|item| item.as_block()).expect("a block")
     }
 
     #[test]
@@ -131,14 +107,8 @@ mod tests {
         let (edited, diagnostics) = tree.replace(word, "/long").unwrap();
         assert_eq!(edited.to_source(), b"# \xe9\r\n/a { path  /long } # t\xff");
         assert!(diagnostics.iter().all(|d| !d.is_error()));
-        assert_eq!(
-            tree.replace(Span::new(3, 2), ""),
-            Err(EditError::NoSuchPlace(Span::new(3, 2)))
-        );
-        assert_eq!(
-            tree.replace(Span::new(0, 999), ""),
-            Err(EditError::NoSuchPlace(Span::new(0, 999)))
-        );
+        assert_eq!(tree.replace(Span::new(3, 2), ""), Err(EditError::NoSuchPlace(Span::new(3, 2))));
+        assert_eq!(tree.replace(Span::new(0, 999), ""), Err(EditError::NoSuchPlace(Span::new(0, 999))));
     }
 
     #[test]
@@ -146,24 +116,16 @@ mod tests {
         let table = [
             ("/a {\n  x\n}\n", "/a {\n  x\n  p {\n    q\n  }\n}\n"),
             ("  /a {  }", "  /a {\n    p {\n      q\n    }\n  }"),
-            (
-                "/a { x # c\r\n}",
-                "/a { x # c\r\n  p {\r\n    q\r\n  }\r\n}",
-            ),
+            ("/a { x # c\r\n}", "/a { x # c\r\n  p {\r\n    q\r\n  }\r\n}"),
             ("/a { x }", "/a { x\n  p {\n    q\n  }\n}"),
         ];
         for (text, want) in table {
             let (tree, _) = parse(text.as_bytes());
-            let (edited, diagnostics) = tree
-                .insert_into_block(first_block(&tree), "p {\n  q\n}")
-                .unwrap();
+            let (edited, diagnostics) = tree.insert_into_block(first_block(&tree), "p {\n  q\n}").unwrap();
             assert_eq!((edited.text(), diagnostics), (want, vec![]), "{text}");
         }
         let (tree, _) = parse(b"/a {");
-        assert_eq!(
-            tree.insert_into_block(first_block(&tree), "p"),
-            Err(EditError::UnclosedBlock(Span::new(3, 4)))
-        );
+        assert_eq!(tree.insert_into_block(first_block(&tree), "p"), Err(EditError::UnclosedBlock(Span::new(3, 4))));
     }
 
     #[test]
@@ -171,11 +133,7 @@ mod tests {
         let remove = |text: &str, what: &str| {
             let start = text.find(what).unwrap();
             let (tree, _) = parse(text.as_bytes());
-            tree.remove(Span::new(start, start + what.len()))
-                .unwrap()
-                .0
-                .text()
-                .to_owned()
+            tree.remove(Span::new(start, start + what.len())).unwrap().0.text().to_owned()
         };
         assert_eq!(remove("a\r\n  b c\r\nd", "b c"), "a\r\nd");
         assert_eq!(remove("a\n  b c # d\n", "b c"), "a\n   # d\n");

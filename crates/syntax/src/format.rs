@@ -68,8 +68,7 @@ impl<'t> Printer<'t> {
     fn body(&mut self, items: &'t [Item], path: &mut Vec<Statement<'t>>) {
         let mut before = None;
         for statement in statements(items, path, self.layout) {
-            self.blank_due = before
-                .is_some_and(|before| self.layout.blank_line_between(path, before, statement));
+            self.blank_due = before.is_some_and(|before| self.layout.blank_line_between(path, before, statement));
             self.statement(statement, path);
             before = Some(statement);
         }
@@ -130,11 +129,7 @@ impl<'t> Printer<'t> {
                 let body_start = self.line == Line::BodyStart;
                 self.out.push(' ');
                 self.write(text, comment.span.end);
-                self.line = if body_start {
-                    Line::BodyStartComment
-                } else {
-                    Line::Comment
-                };
+                self.line = if body_start { Line::BodyStartComment } else { Line::Comment };
             }
         }
     }
@@ -154,11 +149,7 @@ impl<'t> Printer<'t> {
 
     fn empty_line_before(&self, start: usize) -> bool {
         let gap = self.tree.text().get(self.cursor..start).unwrap_or_default();
-        gap.replace("\r\n", "\n")
-            .chars()
-            .filter(|c| matches!(c, '\n' | '\r'))
-            .count()
-            > 1
+        gap.replace("\r\n", "\n").chars().filter(|c| matches!(c, '\n' | '\r')).count() > 1
     }
 
     fn write(&mut self, text: &str, end: usize) {

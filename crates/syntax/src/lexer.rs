@@ -51,10 +51,7 @@ pub(crate) fn tokens(text: &str, skip: usize) -> impl Iterator<Item = Token> {
         // Fails at the end of the text only: any character starts some token.
         let (after, kind) = token(rest).ok()?;
         rest = after;
-        Some(Token {
-            kind,
-            span: Span::new(start, text.len() - rest.len()),
-        })
+        Some(Token { kind, span: Span::new(start, text.len() - rest.len()) })
     })
 }
 
@@ -97,8 +94,7 @@ fn ends_word(c: char) -> bool {
 /// `{$X}` and its like where a word may start. `{vars.N` without its `}` is a block that holds the word `vars.N`.
 fn placeholder(input: &str) -> IResult<&str, TokenKind> {
     let inside = |c: char| is_blank(c) || matches!(c, '{' | '}');
-    let (rest, (kind, closed)) =
-        (opening, preceded(take_till(inside), opt(char('}')))).parse(input)?;
+    let (rest, (kind, closed)) = (opening, preceded(take_till(inside), opt(char('}')))).parse(input)?;
     let kind = match (kind, closed.is_some()) {
         (PlaceholderKind::Vars, true) => TokenKind::BareVars,
         (PlaceholderKind::Vars, false) => {
@@ -113,24 +109,15 @@ fn placeholder(input: &str) -> IResult<&str, TokenKind> {
 
 /// A quoted string, or what was probably meant to be one.
 fn quoted(input: &str) -> IResult<&str, TokenKind> {
-    let closed = map(
-        terminated(preceded(char('"'), content), char('"')),
-        |value| TokenKind::Quoted {
-            value,
-            closed: true,
-        },
-    );
+    let closed =
+        map(terminated(preceded(char('"'), content), char('"')), |value| TokenKind::Quoted { value, closed: true });
     alt((closed, unclosed)).parse(input)
 }
 
 fn content(input: &str) -> IResult<&str, String> {
     let plain = take_till1(|c| is_line_end(c) || matches!(c, '"' | '\\'));
     let escape = map_opt(preceded(char('\\'), take(1usize)), unescape);
-    let piece = alt((
-        map(escape, Piece::Char),
-        map(tag("\\"), Piece::Text),
-        map(plain, Piece::Text),
-    ));
+    let piece = alt((map(escape, Piece::Char), map(tag("\\"), Piece::Text), map(plain, Piece::Text)));
     fold_many0(piece, String::new, |mut value, piece| {
         match piece {
             Piece::Char(c) => value.push(c),
@@ -155,11 +142,5 @@ fn unclosed(input: &str) -> IResult<&str, TokenKind> {
     let (rest, raw) = take(line.get(..kept).unwrap_or(line).chars().count()).parse(input)?;
     let inner = raw.strip_prefix('"').unwrap_or(raw);
     let (_, value) = content(inner)?;
-    Ok((
-        rest,
-        TokenKind::Quoted {
-            value,
-            closed: false,
-        },
-    ))
+    Ok((rest, TokenKind::Quoted { value, closed: false }))
 }

@@ -8,9 +8,7 @@ use crate::placeholder::Pass;
 use crate::source::Source;
 use crate::span::BYTE_ORDER_MARK;
 use crate::tree::located_parts;
-use crate::{
-    Block, Comment, Diagnostic, Item, Part, Placeholder, PlaceholderKind, Span, Tree, Word,
-};
+use crate::{Block, Comment, Diagnostic, Item, Part, Placeholder, PlaceholderKind, Span, Tree, Word};
 
 /// Deepest nesting of blocks; the language itself needs five.
 pub const MAX_DEPTH: usize = 64;
@@ -23,11 +21,7 @@ pub const MAX_DIAGNOSTICS: usize = 100;
 pub fn parse(bytes: &[u8]) -> (Tree, Vec<Diagnostic>) {
     let source = Source::decode(bytes);
     let mut parser = Parser::new(&source);
-    let skip = if source.text.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len_utf8()
-    } else {
-        0
-    };
+    let skip = if source.text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     for token in tokens(&source.text, skip) {
         parser.token(token);
     }
@@ -35,14 +29,7 @@ pub fn parse(bytes: &[u8]) -> (Tree, Vec<Diagnostic>) {
     check_encoding(&source, &comments, &mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     diagnostics.truncate(MAX_DIAGNOSTICS);
-    (
-        Tree {
-            source,
-            items,
-            comments,
-        },
-        diagnostics,
-    )
+    (Tree { source, items, comments }, diagnostics)
 }
 
 /// A block that is still open.
@@ -85,10 +72,7 @@ impl<'s> Parser<'s> {
                 self.line_start |= self.slice(span).contains(['\n', '\r']);
                 return;
             }
-            TokenKind::Comment => self.comments.push(Comment {
-                span,
-                line_start: self.line_start,
-            }),
+            TokenKind::Comment => self.comments.push(Comment { span, line_start: self.line_start }),
             TokenKind::Open => self.open(span),
             TokenKind::Close => self.close(span),
             TokenKind::Bare => {
@@ -101,17 +85,11 @@ impl<'s> Parser<'s> {
                     value,
                 }));
             }
-            TokenKind::Placeholder | TokenKind::OpenPlaceholder => {
-                self.word(span, false, self.slice(span).to_owned())
-            }
+            TokenKind::Placeholder | TokenKind::OpenPlaceholder => self.word(span, false, self.slice(span).to_owned()),
             TokenKind::BareVars => {
                 self.report(
-                    Diagnostic::error(
-                        "E0008",
-                        span,
-                        "`{vars.NAME}` works only inside a quoted string",
-                    )
-                    .with_help(format!("write \"{}\"", self.slice(span))),
+                    Diagnostic::error("E0008", span, "`{vars.NAME}` works only inside a quoted string")
+                        .with_help(format!("write \"{}\"", self.slice(span))),
                 );
                 self.word(span, false, self.slice(span).to_owned());
             }
@@ -119,9 +97,7 @@ impl<'s> Parser<'s> {
                 if !closed {
                     self.report(
                         Diagnostic::error("E0003", span, "this string is not closed on its line")
-                            .with_help(
-                                "end it with `\"`; write a line break inside a string as `\\n`",
-                            ),
+                            .with_help("end it with `\"`; write a line break inside a string as `\\n`"),
                     );
                 }
                 self.word(span, true, value);
@@ -138,13 +114,7 @@ impl<'s> Parser<'s> {
             }
         }
         let parts = located_parts(&value, raw, span, Pass::All);
-        self.items.push(Item::Word(Word {
-            span,
-            quoted,
-            line_start: self.line_start,
-            value,
-            parts,
-        }));
+        self.items.push(Item::Word(Word { span, quoted, line_start: self.line_start, value, parts }));
     }
 
     fn check_placeholder(&mut self, placeholder: &Placeholder, quoted: bool) {
@@ -158,16 +128,12 @@ impl<'s> Parser<'s> {
             let (code, help) = if quoted {
                 ("E0011", "with `}` before the string ends")
             } else {
-                (
-                    "E0004",
-                    "and put it in quotes if white space or `{` belongs into it",
-                )
+                ("E0004", "and put it in quotes if white space or `{` belongs into it")
             };
             let opening = placeholder.kind.opening();
             let message = format!("the placeholder `{opening}...` is not closed");
             self.report(
-                Diagnostic::error(code, placeholder.span, message)
-                    .with_help(format!("write it as `{shape}`, {help}")),
+                Diagnostic::error(code, placeholder.span, message).with_help(format!("write it as `{shape}`, {help}")),
             );
         } else if placeholder.name.is_empty() {
             self.report(
@@ -185,18 +151,11 @@ impl<'s> Parser<'s> {
             );
         }
         if self.stack.len() < MAX_DEPTH {
-            self.stack.push(Frame {
-                open: span,
-                items: std::mem::take(&mut self.items),
-            });
+            self.stack.push(Frame { open: span, items: std::mem::take(&mut self.items) });
             return;
         }
         if self.too_deep == 0 {
-            self.report(Diagnostic::error(
-                "E0009",
-                span,
-                format!("blocks are nested more than {MAX_DEPTH} deep"),
-            ));
+            self.report(Diagnostic::error("E0009", span, format!("blocks are nested more than {MAX_DEPTH} deep")));
         }
         self.too_deep += 1;
     }
@@ -226,9 +185,10 @@ impl<'s> Parser<'s> {
             let problem = Diagnostic::error("E0005", innermost.open, "this block is never closed")
                 .with_help("add the missing `}`")
                 .with_related(Span::at(self.source.text.len()), "the file ends here");
-            let problem = outer.iter().rev().fold(problem, |problem, frame| {
-                problem.with_related(frame.open, "this block around it is open, too")
-            });
+            let problem = outer
+                .iter()
+                .rev()
+                .fold(problem, |problem, frame| problem.with_related(frame.open, "this block around it is open, too"));
             self.report(problem);
         }
         while !self.stack.is_empty() {
@@ -265,15 +225,10 @@ fn check_encoding(source: &Source, comments: &[Comment], diagnostics: &mut Vec<D
             continue;
         }
         let after = comments.partition_point(|comment| comment.span.start <= offset);
-        let comment = after
-            .checked_sub(1)
-            .and_then(|index| comments.get(index))
-            .filter(|c| offset < c.span.end);
+        let comment = after.checked_sub(1).and_then(|index| comments.get(index)).filter(|c| offset < c.span.end);
         let diagnostic = match comment {
-            Some(comment) => {
-                Diagnostic::warning("W0001", comment.span, "this comment is not UTF-8")
-                    .with_help("save the file as UTF-8; until then the comment is read as Latin-1")
-            }
+            Some(comment) => Diagnostic::warning("W0001", comment.span, "this comment is not UTF-8")
+                .with_help("save the file as UTF-8; until then the comment is read as Latin-1"),
             None => Diagnostic::error("E0001", run_at(source, offset), "these bytes are not UTF-8")
                 .with_help("save the file as UTF-8"),
         };
@@ -285,12 +240,7 @@ fn check_encoding(source: &Source, comments: &[Comment], diagnostics: &mut Vec<D
 /// The run of neighbouring foreign characters that starts at `offset`.
 fn run_at(source: &Source, offset: usize) -> Span {
     let first = source.foreign.partition_point(|&at| at < offset);
-    let run = source
-        .foreign
-        .iter()
-        .skip(first)
-        .zip((offset..).step_by(2))
-        .take_while(|(at, want)| *at == want);
+    let run = source.foreign.iter().skip(first).zip((offset..).step_by(2)).take_while(|(at, want)| *at == want);
     Span::new(offset, offset + 2 * run.count())
 }
 

@@ -111,18 +111,11 @@ pub fn split(text: &str, pass: Pass) -> Vec<Part> {
         let start = text.len() - from_brace.len();
         match opening(from_brace) {
             Ok((inner, kind)) if pass.covers(kind) => {
-                let (inside, after) = inner
-                    .split_once('}')
-                    .map_or((inner, None), |(a, b)| (a, Some(b)));
+                let (inside, after) = inner.split_once('}').map_or((inner, None), |(a, b)| (a, Some(b)));
                 rest = after.unwrap_or_default();
                 flush(&mut parts, &mut plain);
                 let span = Span::new(start, text.len() - rest.len());
-                parts.push(Part::Placeholder(placeholder(
-                    kind,
-                    inside,
-                    span,
-                    after.is_some(),
-                )));
+                parts.push(Part::Placeholder(placeholder(kind, inside, span, after.is_some())));
             }
             _ => {
                 let (brace, after) = from_brace.split_at(1);
@@ -151,18 +144,10 @@ fn flush(parts: &mut Vec<Part>, plain: &mut String) {
 
 fn placeholder(kind: PlaceholderKind, inside: &str, span: Span, closed: bool) -> Placeholder {
     let (name, default) = match inside.split_once(':') {
-        Some((name, default)) if kind == PlaceholderKind::Dollar => {
-            (name, Some(default.to_owned()))
-        }
+        Some((name, default)) if kind == PlaceholderKind::Dollar => (name, Some(default.to_owned())),
         _ => (inside, None),
     };
-    Placeholder {
-        kind,
-        name: name.to_owned(),
-        default,
-        span,
-        closed,
-    }
+    Placeholder { kind, name: name.to_owned(), default, span, closed }
 }
 
 #[cfg(test)]
@@ -174,19 +159,10 @@ mod tests {
             Part::Text(text) => format!("'{text}'"),
             Part::Placeholder(p) => {
                 let default = p.default.map(|d| format!("={d}")).unwrap_or_default();
-                format!(
-                    "{:?}({}{default}){}",
-                    p.kind,
-                    p.name,
-                    if p.closed { "" } else { "!" }
-                )
+                format!("{:?}({}{default}){}", p.kind, p.name, if p.closed { "" } else { "!" })
             }
         };
-        split(text, pass)
-            .into_iter()
-            .map(show)
-            .collect::<Vec<_>>()
-            .join(" ")
+        split(text, pass).into_iter().map(show).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

@@ -60,13 +60,7 @@ mod tests {
 
     #[test]
     fn bytes_survive_whatever_their_encoding() {
-        for bytes in [
-            &b""[..],
-            b"a\xffb",
-            b"\xc3\xa9 \xc3",
-            b"\xed\xb2\x81",
-            "\u{fffd}é".as_bytes(),
-        ] {
+        for bytes in [&b""[..], b"a\xffb", b"\xc3\xa9 \xc3", b"\xed\xb2\x81", "\u{fffd}é".as_bytes()] {
             assert_eq!(Source::decode(bytes).encode(), bytes);
         }
         let source = Source::decode(b"a\xffb");

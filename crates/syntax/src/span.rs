@@ -24,19 +24,13 @@ impl Span {
     /// The empty span at `offset`.
     #[must_use]
     pub const fn at(offset: usize) -> Self {
-        Self {
-            start: offset,
-            end: offset,
-        }
+        Self { start: offset, end: offset }
     }
 
     /// The smallest span that holds both.
     #[must_use]
     pub fn to(self, other: Self) -> Self {
-        Self {
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
     /// The span as a range of byte offsets.
@@ -81,11 +75,7 @@ impl LineIndex {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut lines = Vec::new();
-        let mut start = if text.starts_with(BYTE_ORDER_MARK) {
-            BYTE_ORDER_MARK.len_utf8()
-        } else {
-            0
-        };
+        let mut start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
         let bytes = text.as_bytes();
         let mut at = start;
         while let Some(&byte) = bytes.get(at) {
@@ -102,29 +92,19 @@ impl LineIndex {
             start = at;
         }
         lines.push(Span::new(start, text.len()));
-        Self {
-            text: text.to_owned(),
-            lines,
-        }
+        Self { text: text.to_owned(), lines }
     }
 
     /// The place of a byte offset. An offset past the end is the end, one inside a character is that character.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
-        let line = self
-            .lines
-            .partition_point(|line| line.start <= offset)
-            .max(1);
+        let line = self.lines.partition_point(|line| line.start <= offset).max(1);
         let start = self.lines.get(line - 1).map_or(0, |line| line.start);
         let mut end = offset.clamp(start, self.text.len().max(start));
         while !self.text.is_char_boundary(end) {
             end -= 1;
         }
-        let column = self
-            .text
-            .get(start..end)
-            .map_or(0, |before| before.chars().count())
-            + 1;
+        let column = self.text.get(start..end).map_or(0, |before| before.chars().count()) + 1;
         Position { line, column }
     }
 
@@ -132,8 +112,7 @@ impl LineIndex {
     #[must_use]
     pub fn line_text(&self, line: usize) -> &str {
         let span = line.checked_sub(1).and_then(|index| self.lines.get(index));
-        span.and_then(|span| self.text.get(span.range()))
-            .unwrap_or_default()
+        span.and_then(|span| self.text.get(span.range())).unwrap_or_default()
     }
 
     /// Number of lines; a text that ends with a newline has an empty last one.
@@ -151,22 +130,10 @@ mod tests {
     fn positions_count_characters_and_every_kind_of_line_end() {
         let index = LineIndex::new("\u{feff}aé\r\nb\rc\n");
         let at = |offset| index.position(offset).to_string();
-        assert_eq!(
-            [at(0), at(3), at(4), at(5), at(6)],
-            ["1:1", "1:1", "1:2", "1:2", "1:3"]
-        );
-        assert_eq!(
-            [at(8), at(10), at(12), at(99)],
-            ["2:1", "3:1", "4:1", "4:1"]
-        );
+        assert_eq!([at(0), at(3), at(4), at(5), at(6)], ["1:1", "1:1", "1:2", "1:2", "1:3"]);
+        assert_eq!([at(8), at(10), at(12), at(99)], ["2:1", "3:1", "4:1", "4:1"]);
         assert_eq!(index.line_text(1), "aé");
-        assert_eq!(
-            (index.line_text(2), index.line_text(3), index.line_text(4)),
-            ("b", "c", "")
-        );
-        assert_eq!(
-            (index.line_text(0), index.line_text(9), index.line_count()),
-            ("", "", 4)
-        );
+        assert_eq!((index.line_text(2), index.line_text(3), index.line_text(4)), ("b", "c", ""));
+        assert_eq!((index.line_text(0), index.line_text(9), index.line_count()), ("", "", 4));
     }
 }

@@ -21,12 +21,7 @@ pub trait Layout {
     fn statement_len(&self, path: &[Statement<'_>], items: &[Item]) -> Option<usize>;
 
     /// Whether an empty line must stand between two neighbours. Where it need not, the author's choice stays.
-    fn blank_line_between(
-        &self,
-        path: &[Statement<'_>],
-        before: Statement<'_>,
-        after: Statement<'_>,
-    ) -> bool {
+    fn blank_line_between(&self, path: &[Statement<'_>], before: Statement<'_>, after: Statement<'_>) -> bool {
         path.is_empty() && (before.block().is_some() || after.block().is_some())
     }
 }
@@ -68,42 +63,25 @@ impl<'t> Statement<'t> {
     #[must_use]
     pub fn span(&self) -> Span {
         let first = self.items.first().map(Item::span).unwrap_or_default();
-        self.items
-            .last()
-            .map_or(first, |last| first.to(last.span()))
+        self.items.last().map_or(first, |last| first.to(last.span()))
     }
 }
 
 /// Splits the items of a file (empty `path`) or of the block of the last statement of `path`.
 #[must_use]
-pub fn statements<'t>(
-    items: &'t [Item],
-    path: &[Statement<'_>],
-    layout: &dyn Layout,
-) -> Vec<Statement<'t>> {
+pub fn statements<'t>(items: &'t [Item], path: &[Statement<'_>], layout: &dyn Layout) -> Vec<Statement<'t>> {
     let mut found = Vec::new();
     let mut rest = items;
     while !rest.is_empty() {
         let len = match layout.statement_len(path, rest) {
             Some(len) => len.max(1),
             None => {
-                1 + rest
-                    .iter()
-                    .skip(1)
-                    .take_while(|item| !item.as_word().is_some_and(|word| word.line_start))
-                    .count()
+                1 + rest.iter().skip(1).take_while(|item| !item.as_word().is_some_and(|word| word.line_start)).count()
             }
         };
         // Up to the first block, and with the block that follows the last word.
-        let words = rest
-            .iter()
-            .take(len)
-            .take_while(|item| item.as_word().is_some())
-            .count();
-        let block = usize::from(
-            rest.get(words)
-                .is_some_and(|item| item.as_block().is_some()),
-        );
+        let words = rest.iter().take(len).take_while(|item| item.as_word().is_some()).count();
+        let block = usize::from(rest.get(words).is_some_and(|item| item.as_block().is_some()));
         let (items, after) = rest.split_at(words + block);
         found.push(Statement { items });
         rest = after;
@@ -127,22 +105,13 @@ mod tests {
 
     fn split(text: &str, layout: &dyn Layout) -> Vec<String> {
         let (tree, _) = parse(text.as_bytes());
-        statements(tree.items(), &[], layout)
-            .iter()
-            .map(|s| tree.slice(s.span()).replace('\n', "|"))
-            .collect()
+        statements(tree.items(), &[], layout).iter().map(|s| tree.slice(s.span()).replace('\n', "|")).collect()
     }
 
     #[test]
     fn statements_end_with_their_line_unless_the_layout_knows_better() {
-        assert_eq!(
-            split("a b\nc { d } e f\n{ g }\n{ h }", &LineLayout),
-            ["a b", "c { d }", "e f|{ g }", "{ h }"]
-        );
-        assert_eq!(
-            split("a b\nc d e {} f", &Fixed(2)),
-            ["a b", "c d", "e {}", "f"]
-        );
+        assert_eq!(split("a b\nc { d } e f\n{ g }\n{ h }", &LineLayout), ["a b", "c { d }", "e f|{ g }", "{ h }"]);
+        assert_eq!(split("a b\nc d e {} f", &Fixed(2)), ["a b", "c d", "e {}", "f"]);
         assert_eq!(split("a b {} c", &Fixed(0)), ["a", "b {}", "c"]);
         assert_eq!(split("a {} b {}", &Fixed(9)), ["a {}", "b {}"]);
     }

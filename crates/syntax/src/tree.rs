@@ -122,16 +122,8 @@ impl Item {
 /// Leaves out the text, which may be a secret.
 impl std::fmt::Debug for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            span,
-            quoted,
-            line_start,
-            ..
-        } = self;
-        write!(
-            f,
-            "Word {{ span: {span:?}, quoted: {quoted}, line_start: {line_start}, .. }}"
-        )
+        let Self { span, quoted, line_start, .. } = self;
+        write!(f, "Word {{ span: {span:?}, quoted: {quoted}, line_start: {line_start}, .. }}")
     }
 }
 
@@ -139,10 +131,7 @@ impl Word {
     /// The value if it needs no replacing.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
-        self.placeholders()
-            .next()
-            .is_none()
-            .then_some(self.value.as_str())
+        self.placeholders().next().is_none().then_some(self.value.as_str())
     }
 
     /// Whether it is the bare word `text`: what a directive name or a keyword must be.
@@ -173,9 +162,7 @@ impl Block {
     #[must_use]
     pub fn span(&self) -> Span {
         let inside = self.items.last().map(Item::span);
-        self.close
-            .or(inside)
-            .map_or(self.open, |end| self.open.to(end))
+        self.close.or(inside).map_or(self.open, |end| self.open.to(end))
     }
 }
 
@@ -185,10 +172,7 @@ pub(crate) fn located_parts(value: &str, raw: &str, span: Span, pass: Pass) -> V
     let map = OffsetMap::new(raw, span.start);
     for part in &mut parts {
         if let Part::Placeholder(placeholder) = part {
-            placeholder.span = Span::new(
-                map.outer(placeholder.span.start),
-                map.outer(placeholder.span.end),
-            );
+            placeholder.span = Span::new(map.outer(placeholder.span.start), map.outer(placeholder.span.end));
         }
     }
     parts
@@ -204,10 +188,7 @@ struct OffsetMap {
 impl OffsetMap {
     fn new(raw: &str, start: usize) -> Self {
         let Some(inner) = raw.strip_prefix('"') else {
-            return Self {
-                base: start,
-                escapes: Vec::new(),
-            };
+            return Self { base: start, escapes: Vec::new() };
         };
         let mut escapes = Vec::new();
         let mut length = 0;
@@ -221,10 +202,7 @@ impl OffsetMap {
                 length += c.len_utf8();
             }
         }
-        Self {
-            base: start + 1,
-            escapes,
-        }
+        Self { base: start + 1, escapes }
     }
 
     fn outer(&self, offset: usize) -> usize {

@@ -30,22 +30,14 @@ const LEVELS: &[(&str, u8)] = &[
 ];
 
 const SERVICE_LEVEL: u8 = 4;
-const SERVICES: [&str; 4] = [
-    "hookaido-ingress",
-    "hookaido-pull",
-    "hookaido-dispatch",
-    "hookaido-admin",
-];
+const SERVICES: [&str; 4] = ["hookaido-ingress", "hookaido-pull", "hookaido-dispatch", "hookaido-admin"];
 
 /// Lower crates that a service must not know all the same.
 const HIDDEN_FROM_SERVICES: [&str; 2] = ["hookaido-config", "hookaido-syntax"];
 
 /// A crate that only the listed crates may name.
 const CONFINED: &[(&str, &[&str])] = &[
-    (
-        "hookaido-queue-sqlite",
-        &["hookaido-server", "hookaido-cli"],
-    ),
+    ("hookaido-queue-sqlite", &["hookaido-server", "hookaido-cli"]),
     ("rusqlite", &["hookaido-queue-sqlite"]),
     ("libsqlite3-sys", &["hookaido-queue-sqlite"]),
     ("nom", &["hookaido-syntax"]),
@@ -65,14 +57,9 @@ struct Member {
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for member in members(root)? {
-        let text = std::fs::read_to_string(root.join(&member.manifest))
-            .context("cannot read a manifest")?;
+        let text = std::fs::read_to_string(root.join(&member.manifest)).context("cannot read a manifest")?;
         for (dependency, message) in complaints(&member) {
-            findings.push(Finding::failure(
-                &member.manifest,
-                line_of(&text, dependency),
-                message,
-            ));
+            findings.push(Finding::failure(&member.manifest, line_of(&text, dependency), message));
         }
     }
     Ok(findings)
@@ -85,46 +72,25 @@ fn members(root: &Path) -> Result<Vec<Member>> {
         .current_dir(root)
         .output()
         .context("cannot run cargo metadata")?;
-    ensure!(
-        output.status.success(),
-        "cargo metadata failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cargo metadata wrote no JSON")?;
-    let packages = metadata
-        .get("packages")
-        .and_then(Value::as_array)
-        .context("cargo metadata lists no packages")?;
-    packages
-        .iter()
-        .map(|package| member(package, root).context("cargo metadata describes a package oddly"))
-        .collect()
+    ensure!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata wrote no JSON")?;
+    let packages = metadata.get("packages").and_then(Value::as_array).context("cargo metadata lists no packages")?;
+    packages.iter().map(|package| member(package, root).context("cargo metadata describes a package oddly")).collect()
 }
 
 fn member(package: &Value, root: &Path) -> Option<Member> {
     let manifest = Path::new(package.get("manifest_path")?.as_str()?);
-    let product =
-        |dependency: &&Value| dependency.get("kind").and_then(Value::as_str) != Some("dev");
-    let dependencies = package
-        .get("dependencies")?
-        .as_array()?
-        .iter()
-        .filter(product);
+    let product = |dependency: &&Value| dependency.get("kind").and_then(Value::as_str) != Some("dev");
+    let dependencies = package.get("dependencies")?.as_array()?.iter().filter(product);
     Some(Member {
         name: package.get("name")?.as_str()?.to_owned(),
         manifest: manifest.strip_prefix(root).unwrap_or(manifest).to_owned(),
-        dependencies: dependencies
-            .map(|d| Some(d.get("name")?.as_str()?.to_owned()))
-            .collect::<Option<_>>()?,
+        dependencies: dependencies.map(|d| Some(d.get("name")?.as_str()?.to_owned())).collect::<Option<_>>()?,
     })
 }
 
 fn level(name: &str) -> Option<u8> {
-    LEVELS
-        .iter()
-        .find(|(crate_name, _)| *crate_name == name)
-        .map(|(_, level)| *level)
+    LEVELS.iter().find(|(crate_name, _)| *crate_name == name).map(|(_, level)| *level)
 }
 
 /// What is wrong with a member: the dependency (or the name of the member itself), and why.
@@ -134,32 +100,22 @@ fn complaints(member: &Member) -> Vec<(&str, String)> {
         return Vec::new();
     }
     let Some(own) = level(name) else {
-        let message = format!(
-            "`{name}` has no level: add it to LEVELS in xtask/src/tidy/arrows.rs and to ARCHITECTURE.md"
-        );
+        let message =
+            format!("`{name}` has no level: add it to LEVELS in xtask/src/tidy/arrows.rs and to ARCHITECTURE.md");
         return vec![(name, message)];
     };
     let complain = |d| Some((d, complaint(name, own, d)?));
-    let mut found: Vec<_> = member
-        .dependencies
-        .iter()
-        .map(String::as_str)
-        .filter_map(complain)
-        .collect();
+    let mut found: Vec<_> = member.dependencies.iter().map(String::as_str).filter_map(complain).collect();
     found.dedup();
     found
 }
 
 fn complaint(name: &str, own: u8, dependency: &str) -> Option<String> {
-    if let Some((_, allowed)) = CONFINED
-        .iter()
-        .find(|(confined, _)| *confined == dependency)
+    if let Some((_, allowed)) = CONFINED.iter().find(|(confined, _)| *confined == dependency)
         && !allowed.contains(&name)
     {
         let allowed = allowed.join("` and `");
-        return Some(format!(
-            "only `{allowed}` may depend on `{dependency}`: use what they offer instead"
-        ));
+        return Some(format!("only `{allowed}` may depend on `{dependency}`: use what they offer instead"));
     }
     if own == SERVICE_LEVEL && HIDDEN_FROM_SERVICES.contains(&dependency) {
         return Some(format!(
@@ -177,14 +133,8 @@ fn complaint(name: &str, own: u8, dependency: &str) -> Option<String> {
 
 /// Line of a manifest that names a dependency, for people to click on.
 fn line_of(manifest: &str, dependency: &str) -> usize {
-    let names = |line: &str| {
-        line.strip_prefix(dependency)
-            .is_some_and(|rest| rest.starts_with([' ', '.', '=']))
-    };
-    manifest
-        .lines()
-        .position(|line| names(line.trim_start()))
-        .map_or(1, |index| index + 1)
+    let names = |line: &str| line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with([' ', '.', '=']));
+    manifest.lines().position(|line| names(line.trim_start())).map_or(1, |index| index + 1)
 }
 
 #[cfg(test)]
@@ -197,47 +147,20 @@ mod tests {
             manifest: PathBuf::new(),
             dependencies: dependencies.iter().map(ToString::to_string).collect(),
         };
-        complaints(&member)
-            .into_iter()
-            .map(|(dependency, _)| dependency.to_owned())
-            .collect()
+        complaints(&member).into_iter().map(|(dependency, _)| dependency.to_owned()).collect()
     }
 
     #[test]
     fn arrows_point_to_a_lower_level() {
         let table: &[(&str, &[&str], &[&str])] = &[
-            (
-                "hookaido-config",
-                &["hookaido-model", "hookaido-syntax", "serde"],
-                &[],
-            ),
+            ("hookaido-config", &["hookaido-model", "hookaido-syntax", "serde"], &[]),
             ("hookaido-model", &["hookaido-syntax"], &["hookaido-syntax"]),
-            (
-                "hookaido-pull",
-                &["hookaido-queue", "hookaido-ingress"],
-                &["hookaido-ingress"],
-            ),
-            (
-                "hookaido-admin",
-                &["hookaido-config", "hookaido-syntax"],
-                &["hookaido-config", "hookaido-syntax"],
-            ),
-            (
-                "hookaido-dispatch",
-                &["hookaido-queue-sqlite"],
-                &["hookaido-queue-sqlite"],
-            ),
-            (
-                "hookaido-server",
-                &["hookaido-queue-sqlite", "hookaido-cli"],
-                &["hookaido-cli"],
-            ),
+            ("hookaido-pull", &["hookaido-queue", "hookaido-ingress"], &["hookaido-ingress"]),
+            ("hookaido-admin", &["hookaido-config", "hookaido-syntax"], &["hookaido-config", "hookaido-syntax"]),
+            ("hookaido-dispatch", &["hookaido-queue-sqlite"], &["hookaido-queue-sqlite"]),
+            ("hookaido-server", &["hookaido-queue-sqlite", "hookaido-cli"], &["hookaido-cli"]),
             ("hookaido-queue", &["rusqlite", "nom"], &["rusqlite", "nom"]),
-            (
-                "hookaido-cli",
-                &["annotate-snippets", "hookaido-server"],
-                &[],
-            ),
+            ("hookaido-cli", &["annotate-snippets", "hookaido-server"], &[]),
             ("hookaido-new", &[], &["hookaido-new"]),
             ("e2e", &["rusqlite", "hookaido-cli"], &[]),
         ];
@@ -249,27 +172,15 @@ mod tests {
     #[test]
     fn metadata_tells_what_the_product_depends_on() {
         let members = members(crate::root().unwrap()).unwrap();
-        let syntax = members
-            .iter()
-            .find(|member| member.name == "hookaido-syntax")
-            .unwrap();
+        let syntax = members.iter().find(|member| member.name == "hookaido-syntax").unwrap();
         assert_eq!(syntax.manifest, Path::new("crates/syntax/Cargo.toml"));
         assert!(syntax.dependencies.iter().any(|name| name == "nom"));
-        assert!(
-            !syntax.dependencies.iter().any(|name| name == "proptest"),
-            "development dependencies are free"
-        );
+        assert!(!syntax.dependencies.iter().any(|name| name == "proptest"), "development dependencies are free");
     }
 
     #[test]
     fn a_finding_points_at_the_line_of_the_dependency() {
-        assert_eq!(
-            line_of(
-                "[dependencies]\nnom-extra = 1\nnom.workspace = true\n",
-                "nom"
-            ),
-            3
-        );
+        assert_eq!(line_of("[dependencies]\nnom-extra = 1\nnom.workspace = true\n", "nom"), 3);
         assert_eq!(line_of("[dependencies]\n", "nom"), 1);
     }
 }

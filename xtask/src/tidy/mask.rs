@@ -9,20 +9,14 @@ pub(super) fn mask(source: &str) -> String {
     let mut in_name = false;
     while let Some(c) = rest.chars().next() {
         // A raw string starts at its `r`, unless that is the end of a name.
-        let hidden = if in_name && c == 'r' {
-            0
-        } else {
-            hidden_len(rest)
-        };
+        let hidden = if in_name && c == 'r' { 0 } else { hidden_len(rest) };
         let (text, after) = rest.split_at(if hidden > 0 { hidden } else { c.len_utf8() });
         if hidden > 0 {
             out.extend(text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         } else {
             out.push_str(text);
         }
-        in_name = hidden == 0
-            && (c.is_alphanumeric() || c == '_')
-            && !(c == 'b' && after.starts_with('r'));
+        in_name = hidden == 0 && (c.is_alphanumeric() || c == '_') && !(c == 'b' && after.starts_with('r'));
         rest = after;
     }
     out
@@ -46,9 +40,7 @@ fn hidden_len(text: &str) -> usize {
             let end = format!("\"{}", "#".repeat(hashes));
             let start = 1 + hashes + 1;
             let body = text.get(start..).unwrap_or_default();
-            return body
-                .find(&end)
-                .map_or(text.len(), |at| start + at + end.len());
+            return body.find(&end).map_or(text.len(), |at| start + at + end.len());
         }
         return 0;
     }

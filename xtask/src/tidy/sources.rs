@@ -19,14 +19,8 @@ const DOC_LINES_FAIL: usize = 12;
 /// Words that no source may hold, and what to do about them.
 const BANNED: [(&str, &str); 3] = [
     ("todo!(", "write the code, or leave the feature out"),
-    (
-        "unimplemented!(",
-        "write the code, or leave the feature out",
-    ),
-    (
-        "#[ignore]",
-        "run the test, or say why not: `#[ignore = \"...\"]`",
-    ),
+    ("unimplemented!(", "write the code, or leave the feature out"),
+    ("#[ignore]", "run the test, or say why not: `#[ignore = \"...\"]`"),
 ];
 
 /// Attributes that need a `reason = "..."`.
@@ -39,16 +33,14 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     }
     let mut findings = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         findings.extend(check_file(file.strip_prefix(root).unwrap_or(&file), &text));
     }
     Ok(findings)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
@@ -82,21 +74,17 @@ fn check_file(file: &Path, text: &str) -> Vec<Finding> {
 
 /// Whether all of the file is test code: `tests.rs`, or anything below a folder `tests`.
 fn is_test(file: &Path) -> bool {
-    file.file_name() == Some(OsStr::new("tests.rs"))
-        || file.components().any(|part| part.as_os_str() == "tests")
+    file.file_name() == Some(OsStr::new("tests.rs")) || file.components().any(|part| part.as_os_str() == "tests")
 }
 
 fn check_size(file: &Path, text: &str, findings: &mut Vec<Finding>) {
     let total = text.lines().count();
     let code = code_lines(text);
     if code > LINES_FAIL {
-        let message = format!(
-            "{code} lines are too many (limit {LINES_FAIL}): split it by what its parts own"
-        );
+        let message = format!("{code} lines are too many (limit {LINES_FAIL}): split it by what its parts own");
         findings.push(Finding::failure(file, LINES_FAIL + 1, message));
     } else if code > LINES_WARN {
-        let message =
-            format!("{code} lines are a lot (aim for {LINES_WARN}): does it own two things?");
+        let message = format!("{code} lines are a lot (aim for {LINES_WARN}): does it own two things?");
         findings.push(Finding::warning(file, LINES_WARN + 1, message));
     }
     if total - code > TEST_LINES_FAIL {
@@ -114,20 +102,13 @@ fn check_size(file: &Path, text: &str, findings: &mut Vec<Finding>) {
 fn code_lines(text: &str) -> usize {
     let lines: Vec<_> = text.lines().collect();
     let starts_tests = |pair: &[&str]| matches!(pair, [attribute, module] if *attribute == "#[cfg(test)]" && module.starts_with("mod tests {"));
-    lines
-        .windows(2)
-        .rposition(starts_tests)
-        .unwrap_or(lines.len())
+    lines.windows(2).rposition(starts_tests).unwrap_or(lines.len())
 }
 
 fn check_head(file: &Path, text: &str, findings: &mut Vec<Finding>) {
-    let doc = text
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .count();
+    let doc = text.lines().take_while(|line| line.starts_with("//!")).count();
     if doc == 0 {
-        let message =
-            "start the file with `//!`: what it owns, what it must never do, who calls it";
+        let message = "start the file with `//!`: what it owns, what it must never do, who calls it";
         findings.push(Finding::failure(file, 1, message));
     } else if doc > DOC_LINES_FAIL {
         let message = format!(
@@ -140,19 +121,12 @@ fn check_head(file: &Path, text: &str, findings: &mut Vec<Finding>) {
 fn check_words(file: &Path, code: &str, findings: &mut Vec<Finding>) {
     for (word, advice) in BANNED {
         for (at, _) in code.match_indices(word) {
-            findings.push(Finding::failure(
-                file,
-                line_at(code, at),
-                format!("`{word}` is banned: {advice}"),
-            ));
+            findings.push(Finding::failure(file, line_at(code, at), format!("`{word}` is banned: {advice}")));
         }
     }
     for start in NEED_REASON {
         for (at, _) in code.match_indices(start) {
-            let attribute = code
-                .get(at..)
-                .and_then(|rest| rest.split_once(")]"))
-                .map_or("", |(inside, _)| inside);
+            let attribute = code.get(at..).and_then(|rest| rest.split_once(")]")).map_or("", |(inside, _)| inside);
             if !attribute.contains("reason =") {
                 let message = format!(
                     "`{start}...)]` needs a `reason = \"...\"`; better, change the code so that it is not needed"
@@ -164,11 +138,7 @@ fn check_words(file: &Path, code: &str, findings: &mut Vec<Finding>) {
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
-        + 1
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 #[cfg(test)]
@@ -176,17 +146,13 @@ mod tests {
     use super::*;
 
     fn lines(file: &str, text: &str) -> Vec<(usize, bool)> {
-        check_file(Path::new(file), text)
-            .iter()
-            .map(|finding| (finding.line, finding.is_failure()))
-            .collect()
+        check_file(Path::new(file), text).iter().map(|finding| (finding.line, finding.is_failure())).collect()
     }
 
     #[test]
     fn long_files_are_found_but_tests_do_not_count() {
         let code = |count: usize| format!("//! Doc.\n{}", "x\n".repeat(count - 1));
-        let tests =
-            |count: usize| format!("#[cfg(test)]\nmod tests {{\n{}", "x\n".repeat(count - 2));
+        let tests = |count: usize| format!("#[cfg(test)]\nmod tests {{\n{}", "x\n".repeat(count - 2));
         assert_eq!(lines("a.rs", &code(400)), []);
         assert_eq!(lines("a.rs", &code(401)), [(401, false)]);
         assert_eq!(lines("a.rs", &code(601)), [(601, true)]);
@@ -209,13 +175,7 @@ mod tests {
     fn banned_words_are_found_in_code_only() {
         let clean = "//! Never todo!().\nfn f() { g(\"todo!(\") } // #[ignore]\n#[ignore = \"slow\"]\n#[allow(\n  x,\n  reason = \"y\"\n)]\n";
         assert_eq!(lines("a.rs", clean), []);
-        assert_eq!(
-            lines("a.rs", "//! Doc.\nfn f() { todo!() }\n#[ignore]\n"),
-            [(2, true), (3, true)]
-        );
-        assert_eq!(
-            lines("a/tests.rs", "#![expect(x)]\n\n#[allow(dead_code)]\n"),
-            [(3, true), (1, true)]
-        );
+        assert_eq!(lines("a.rs", "//! Doc.\nfn f() { todo!() }\n#[ignore]\n"), [(2, true), (3, true)]);
+        assert_eq!(lines("a/tests.rs", "#![expect(x)]\n\n#[allow(dead_code)]\n"), [(3, true), (1, true)]);
     }
 }

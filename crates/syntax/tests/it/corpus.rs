@@ -16,8 +16,7 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/config.jsonl");
-    let lines = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let case = |line: &str| {
         let case: Value = serde_json::from_str(line).expect("a JSON object per line");
         let string = |key: &str| case.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -50,9 +49,7 @@ fn accepted_texts_parse_and_format() {
 fn texts_refused_for_their_meaning_only_have_sound_syntax() {
     // Without a place, the reference read the whole text and disliked what it says. What we still report for such texts are the
     // checks of placeholders, and a file without any statement.
-    let placeless = cases()
-        .into_iter()
-        .filter(|case| !case.accepted && case.at.is_none());
+    let placeless = cases().into_iter().filter(|case| !case.accepted && case.at.is_none());
     for case in placeless {
         let (_, diagnostics) = parsed(case.text.as_bytes());
         for diagnostic in diagnostics {

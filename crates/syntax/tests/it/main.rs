@@ -1,10 +1,6 @@
 //! Tests over many texts: the recorded corpus, and arbitrary ones.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail loudly"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail loudly")]
 
 mod corpus;
 mod properties;

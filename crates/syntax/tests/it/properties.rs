@@ -25,39 +25,13 @@ fn text() -> impl Strategy<Value = String> {
 
 /// Legal texts: words, comments and balanced blocks in any arrangement.
 fn sound_text() -> impl Strategy<Value = String> {
-    let space = prop::sample::select(vec![
-        " ",
-        "\n",
-        "\n\n\n",
-        "\t",
-        "\r\n",
-        " # c\n",
-        "\n # own \n",
-        "#x\r",
-        "\n\n#y\n\n",
-    ]);
-    let word = prop::sample::select(vec![
-        "a",
-        "b;",
-        "/c",
-        "\"d e\"",
-        "\"\\\\f{$X}\"",
-        "{$Y:z}",
-        "{env.A}",
-        "\"\"",
-    ]);
+    let space =
+        prop::sample::select(vec![" ", "\n", "\n\n\n", "\t", "\r\n", " # c\n", "\n # own \n", "#x\r", "\n\n#y\n\n"]);
+    let word = prop::sample::select(vec!["a", "b;", "/c", "\"d e\"", "\"\\\\f{$X}\"", "{$Y:z}", "{env.A}", "\"\""]);
     let leaf = (word.clone(), space.clone()).prop_map(|(word, space)| format!("{word}{space}"));
     leaf.prop_recursive(4, 40, 6, move |inner| {
-        let block = (
-            word.clone(),
-            space.clone(),
-            space.clone(),
-            vec(inner.clone(), 0..4),
-            space.clone(),
-        )
-            .prop_map(|(name, gap, first, items, last)| {
-                format!("{name}{gap}{{{first}{}}}{last}", items.concat())
-            });
+        let block = (word.clone(), space.clone(), space.clone(), vec(inner.clone(), 0..4), space.clone())
+            .prop_map(|(name, gap, first, items, last)| format!("{name}{gap}{{{first}{}}}{last}", items.concat()));
         prop_oneof![vec(inner, 1..6).prop_map(|items| items.concat()), block]
     })
 }

@@ -13,28 +13,17 @@ pub(crate) fn parsed(bytes: &[u8]) -> (Tree, Vec<Diagnostic>) {
     spans.sort();
     let mut at = 0;
     for span in spans {
-        let gap = tree
-            .text()
-            .get(at..span.start)
-            .expect("spans in order that do not overlap");
+        let gap = tree.text().get(at..span.start).expect("spans in order that do not overlap");
         covered.push_str(gap);
         assert!(!tree.slice(span).is_empty());
         at = span.end;
     }
     covered.push_str(tree.text().get(at..).expect("the rest"));
-    let dropped = covered
-        .trim_start_matches('\u{feff}')
-        .replace([' ', '\t', '\r', '\n'], "");
+    let dropped = covered.trim_start_matches('\u{feff}').replace([' ', '\t', '\r', '\n'], "");
     let braces_only = dropped.chars().all(|c| matches!(c, '{' | '}'));
-    assert!(
-        braces_only && (dropped.is_empty() || !diagnostics.is_empty()),
-        "outside of all items: {dropped:?}"
-    );
+    assert!(braces_only && (dropped.is_empty() || !diagnostics.is_empty()), "outside of all items: {dropped:?}");
     for diagnostic in &diagnostics {
-        assert!(
-            tree.text().get(diagnostic.span.range()).is_some(),
-            "{diagnostic:?}"
-        );
+        assert!(tree.text().get(diagnostic.span.range()).is_some(), "{diagnostic:?}");
     }
     (tree, diagnostics)
 }
@@ -48,20 +37,9 @@ pub(crate) fn is_sound(diagnostics: &[Diagnostic]) -> bool {
 pub(crate) fn formatted(tree: &Tree) -> String {
     let once = format(tree);
     let (again, diagnostics) = parsed(once.as_bytes());
-    assert!(
-        is_sound(&diagnostics),
-        "formatting broke the text: {diagnostics:?}\n{once}"
-    );
-    assert_eq!(
-        words(again.items()),
-        words(tree.items()),
-        "formatting changed the meaning"
-    );
-    assert_eq!(
-        comments(&again),
-        comments(tree),
-        "formatting lost a comment"
-    );
+    assert!(is_sound(&diagnostics), "formatting broke the text: {diagnostics:?}\n{once}");
+    assert_eq!(words(again.items()), words(tree.items()), "formatting changed the meaning");
+    assert_eq!(comments(&again), comments(tree), "formatting lost a comment");
     assert_eq!(format(&again), once, "formatting is not idempotent");
     once
 }
@@ -90,12 +68,7 @@ fn words(items: &[Item]) -> Vec<String> {
                     Part::Placeholder(p) => format!("{:?} {:?} {:?}", p.kind, p.name, p.default),
                 };
                 let parts: Vec<_> = word.parts.iter().map(part).collect();
-                found.push(format!(
-                    "{} {:?} {}",
-                    word.quoted,
-                    word.value,
-                    parts.join(" ")
-                ));
+                found.push(format!("{} {:?} {}", word.quoted, word.value, parts.join(" ")));
             }
             Item::Block(block) => {
                 found.push("{".to_owned());
@@ -108,8 +81,5 @@ fn words(items: &[Item]) -> Vec<String> {
 }
 
 fn comments(tree: &Tree) -> Vec<&str> {
-    tree.comments()
-        .iter()
-        .map(|comment| tree.slice(comment.span).trim_end())
-        .collect()
+    tree.comments().iter().map(|comment| tree.slice(comment.span).trim_end()).collect()
 }

@@ -1,0 +1,1 @@
+//! Health, messages, dead letters, attempts, publish.

@@ -1,0 +1,1 @@
+//! Secrets, signatures, tokens and replay protection.

@@ -1,0 +1,3 @@
+//! The `hookaido` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Meaning of a configuration file: directive table, checks, compiled form, reload plan.

@@ -1,0 +1,1 @@
+//! Push: lease, send, decide, settle.

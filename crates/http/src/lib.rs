@@ -1,0 +1,1 @@
+//! Listeners: bind, TLS, accept loop with limits, drain, error body.

@@ -1,0 +1,1 @@
+//! Match, limit, authenticate, enqueue, acknowledge.

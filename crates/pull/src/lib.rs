@@ -1,0 +1,1 @@
+//! Lease operations for workers, over HTTP/JSON.

@@ -1,0 +1,1 @@
+//! The `Store` trait, the `Queue` handle above it and the memory store.

@@ -1,0 +1,1 @@
+//! Build, run, reload and drain one instance.
