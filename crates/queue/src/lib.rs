@@ -1,1 +1,5 @@
-//! The `Store` trait, the `Queue` handle above it and the memory store.
+//! The queue above its backends.
+//!
+//! Owns the `Store` trait, and all that is the same for every backend.
+
+pub mod store;

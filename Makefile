@@ -1,0 +1,34 @@
+# Targets for people; CI calls the same ones. `make run` and `make test` need only Rust and a C compiler.
+CARGO ?= cargo
+CONFIG ?= Hookaido.conf
+
+.PHONY: run build test check bench soak interop fmt docs
+
+run: ## build and start the server on Hookaido.conf
+	$(CARGO) run --release --package hookaido-cli -- run --config $(CONFIG)
+
+build: ## the release binary: target/release/hookaido
+	$(CARGO) build --release --package hookaido-cli
+
+test: ## every test that needs only Rust and a C compiler
+	$(CARGO) test --workspace
+
+check: ## what CI runs before the tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) xtask tidy
+
+bench: ## the table of docs/performance.md, on this machine, a few minutes
+	$(CARGO) run --release --package e2e --bin bench
+
+soak: ## long fault tests: many kill -9 cycles under load
+	$(CARGO) test --release --package e2e -- --include-ignored soak
+
+interop: ## checks against other languages' tools; says what it skips
+	$(CARGO) xtask interop
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+docs: ## write the generated pages
+	$(CARGO) xtask reference

@@ -1,0 +1,381 @@
+//! What a backend must be able to do: a dozen batches, each one transaction.
+//!
+//! A store knows rows and time it is told; it never waits for messages, never decides limits of its own and never reads a clock.
+//! Everything above (waiting, wake-ups, retention cadence) is written once, in [`crate::Queue`]. Every store passes
+//! [`crate::conformance`].
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hookaido_model::config::{DropPolicy, QueueLimits, Retentions};
+use hookaido_model::{
+    Attempt, AttemptOutcome, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, State, UnixMillis,
+};
+use smallvec::SmallVec;
+
+/// The answer of a store; ready once the transaction is committed. Dropping it does not undo the operation.
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+
+/// A backend.
+pub trait Store: Send + Sync + fmt::Debug + 'static {
+    /// `sqlite`, `memory` or `postgres`: the label of metrics.
+    fn backend(&self) -> &'static str;
+    /// Tells the store whom to tell about ready messages. Called once, before anything else.
+    fn attach(&self, observer: Arc<dyn Observer>);
+    /// The lanes of these pairs of route and target, in the same order; unknown ones are created.
+    fn lanes(&self, pairs: Vec<(Arc<str>, Arc<str>)>) -> StoreFuture<Vec<Arc<Lane>>>;
+    /// Stores all messages or none.
+    fn enqueue(&self, op: Enqueue) -> StoreFuture<Enqueued>;
+    /// Leases ready messages of a lane, the earliest `next_run_at` first, then in order of receipt.
+    fn lease(&self, op: Lease) -> StoreFuture<Leased>;
+    /// Ends leases, one outcome for each entry in the same order; one lost lease does not hinder the others.
+    fn settle(&self, op: SettleBatch) -> StoreFuture<Vec<Result<Settled, LeaseLost>>>;
+    /// Moves ends of leases, one outcome for each entry in the same order: the new end.
+    fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>>;
+    /// Gives back messages whose lease ended at or before `now`, at most `max`.
+    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed>;
+    /// Moves or deletes messages by id; ids that are unknown or may not move are passed over.
+    fn transition(&self, op: Transition) -> StoreFuture<Transitioned>;
+    /// Messages that match, in the order asked for.
+    fn list(&self, query: ListQuery) -> StoreFuture<Vec<Envelope>>;
+    /// Attempts that match, the newest first.
+    fn attempts(&self, query: AttemptQuery) -> StoreFuture<Vec<Attempt>>;
+    /// Counts and ages of every lane, from counters and indexes.
+    fn stats(&self) -> StoreFuture<Stats>;
+    /// Removes what retention no longer keeps, at most `max_rows` of each kind.
+    fn prune(&self, op: Prune) -> StoreFuture<Pruned>;
+    /// Work for idle moments: checkpoint, give back free pages. Called now and then; cheap when there is nothing to do.
+    fn maintain(&self) -> StoreFuture<()>;
+    /// Whether writes work at present.
+    fn health(&self) -> Health;
+    /// Finishes what is under way and closes the files. Later calls answer [`StoreError::Unavailable`].
+    fn close(&self) -> StoreFuture<()>;
+}
+
+/// Who is told what a commit made possible. Called by the store after the commit, on its own thread; must not block.
+pub trait Observer: Send + Sync + fmt::Debug + 'static {
+    /// Messages of the lane became ready, or will be at `at` when that is later than now.
+    fn ready(&self, lane: LaneId, at: UnixMillis);
+    /// A lease was given or changed that ends at `at`.
+    fn lease_ends(&self, at: UnixMillis);
+    /// Whether writes work changed.
+    fn health(&self, health: &Health);
+}
+
+/// Whether writes work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// They do.
+    #[default]
+    Writable,
+    /// They do not; the store tries again by itself.
+    ReadOnly {
+        /// Why, and what to do, in words.
+        reason: Arc<str>,
+    },
+}
+
+/// Why an operation failed. Nothing of it was stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// `queue_limits.max_depth` is reached.
+    #[error("the queue is full")]
+    Full,
+    /// A message with this id is already there.
+    #[error("a message with the id `{0}` exists already")]
+    Conflict(EnvelopeId),
+    /// Disk full, I/O error, too many operations waiting, or the store is closed; trying again later may help.
+    #[error("the queue cannot be written: {0}")]
+    Unavailable(Arc<str>),
+    /// What is stored contradicts itself.
+    #[error("the queue file is damaged: {0}")]
+    Corrupt(Arc<str>),
+}
+
+/// New messages.
+#[derive(Clone, Debug)]
+pub struct Enqueue {
+    /// What to store.
+    pub messages: Vec<NewMessage>,
+    /// Depth limit at this moment.
+    pub limits: QueueLimits,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+/// One content for one or more lanes. Each lane gets an envelope of its own.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Where it goes; at least one.
+    pub lanes: SmallVec<[LaneId; 1]>,
+    /// An id the publisher chose, for the first lane; `None` makes one.
+    pub id: Option<Arc<str>>,
+    /// Body, headers, trace.
+    pub content: Content,
+    /// Decides the order among messages that are ready at the same time.
+    pub received_at: UnixMillis,
+    /// Earliest lease.
+    pub next_run_at: UnixMillis,
+}
+
+/// What an [`Enqueue`] did.
+#[derive(Clone, Debug, Default)]
+pub struct Enqueued {
+    /// One for each lane of each message, in order.
+    pub ids: Vec<EnvelopeId>,
+    /// Queued messages that made room.
+    pub dropped: u64,
+}
+
+/// What the depth limit says to `incoming` more messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Room is left.
+    Admit,
+    /// Drop this many of the oldest queued messages first; refuse when there are fewer.
+    MakeRoom(u64),
+    /// No room.
+    Refuse,
+}
+
+impl Admission {
+    /// Asked by every store inside the transaction, so that the limit is exact. `depth` counts queued and leased messages.
+    #[must_use]
+    pub fn decide(limits: QueueLimits, depth: u64, incoming: u64) -> Self {
+        let Some(max) = limits.max_depth else { return Self::Admit };
+        let excess = depth.saturating_add(incoming).saturating_sub(max);
+        match limits.drop_policy {
+            _ if excess == 0 => Self::Admit,
+            DropPolicy::DropOldest if incoming <= max => Self::MakeRoom(excess),
+            DropPolicy::DropOldest | DropPolicy::Reject => Self::Refuse,
+        }
+    }
+}
+
+/// A wish for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// From where.
+    pub lane: LaneId,
+    /// At most this many.
+    pub max: u32,
+    /// At most this many bytes of content in all, but always one message.
+    pub max_bytes: u64,
+    /// End of the leases.
+    pub until: UnixMillis,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+/// Messages leased.
+#[derive(Clone, Debug, Default)]
+pub struct Leased {
+    /// With content, lease and the attempt counted up.
+    pub envelopes: Vec<Envelope>,
+    /// When the lane's next message becomes ready; `None` when there is none, or when more are ready now.
+    pub next_ready_at: Option<UnixMillis>,
+}
+
+/// Leases to end, and attempts to record, in one transaction.
+#[derive(Clone, Debug)]
+pub struct SettleBatch {
+    /// What to end.
+    pub settles: Vec<Settle>,
+    /// Recorded whether or not the lease is still held; their ids are made by the store.
+    pub attempts: Vec<Attempt>,
+    /// Keep acknowledged messages (state `delivered`) instead of removing them.
+    pub keep_delivered: bool,
+    /// The present; a lease that ended is lost even if nobody has reclaimed it.
+    pub now: UnixMillis,
+}
+
+/// One lease to end.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// Which.
+    pub lease: LeaseId,
+    /// The only lane it may belong to; `None` for any.
+    pub scope: Option<LaneId>,
+    /// What becomes of the message.
+    pub settlement: Settlement,
+}
+
+/// What becomes of a message whose lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Done.
+    Ack,
+    /// Back into the queue.
+    Nack {
+        /// Earliest next lease.
+        ready_at: UnixMillis,
+    },
+    /// Back into the queue as if it had never been leased: the attempt does not count.
+    Release,
+    /// To the dead letters.
+    Bury {
+        /// Why; `None` when nobody said.
+        reason: Option<DeadReason>,
+    },
+}
+
+/// A lease that was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Lane of its message.
+    pub lane: LaneId,
+}
+
+/// Why a lease could not be ended or extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum LeaseLost {
+    /// Nobody holds such a lease (any more).
+    #[error("no such lease")]
+    NotFound,
+    /// It ran out.
+    #[error("the lease has expired")]
+    Expired,
+    /// It belongs to a message of another lane.
+    #[error("the lease belongs to another route")]
+    Foreign,
+}
+
+/// Leases to extend.
+#[derive(Clone, Debug)]
+pub struct ExtendBatch {
+    /// Which.
+    pub leases: Vec<LeaseId>,
+    /// The only lane they may belong to; `None` for any.
+    pub scope: Option<LaneId>,
+    /// Added to the present end of each lease.
+    pub by: std::time::Duration,
+    /// The new end is never later than this.
+    pub latest: Option<UnixMillis>,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+/// What a [`Store::reclaim`] did.
+#[derive(Clone, Debug, Default)]
+pub struct Reclaimed {
+    /// How many messages of which lanes.
+    pub lanes: Vec<(LaneId, u64)>,
+    /// End of the next lease; `None` when nothing is leased.
+    pub next_lease_end: Option<UnixMillis>,
+}
+
+/// What an operator does to messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A move of the state machine: [`Move::Cancel`], [`Move::Requeue`] or [`Move::Resume`]. Requeue and resume set `next_run_at` to
+    /// now, the attempt count to zero and forget the dead reason.
+    Move(Move),
+    /// Remove for good.
+    Delete,
+}
+
+/// A change by an operator.
+#[derive(Clone, Debug)]
+pub struct Transition {
+    /// Which messages.
+    pub ids: Vec<EnvelopeId>,
+    /// What happens to them.
+    pub step: Step,
+    /// Only those in one of these states; empty for any the step allows.
+    pub only: Vec<State>,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+/// What a [`Transition`] did.
+#[derive(Clone, Debug, Default)]
+pub struct Transitioned {
+    /// The messages that changed.
+    pub changed: Vec<EnvelopeId>,
+}
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    /// Only these; all others conditions hold too.
+    pub ids: Option<Vec<EnvelopeId>>,
+    /// Exact route.
+    pub route: Option<Arc<str>>,
+    /// Exact target.
+    pub target: Option<Arc<str>>,
+    /// Any of these; empty for all.
+    pub states: Vec<State>,
+    /// Received strictly before.
+    pub before: Option<UnixMillis>,
+    /// The oldest first instead of the newest first; by time of receipt, then in order of arrival.
+    pub oldest_first: bool,
+    /// At most this many.
+    pub limit: u32,
+    /// With body, headers and trace.
+    pub content: bool,
+}
+
+/// Which attempts to list.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptQuery {
+    /// Of this message.
+    pub event_id: Option<EnvelopeId>,
+    /// Exact route.
+    pub route: Option<Arc<str>>,
+    /// Exact target.
+    pub target: Option<Arc<str>>,
+    /// With this outcome.
+    pub outcome: Option<AttemptOutcome>,
+    /// Made strictly before.
+    pub before: Option<UnixMillis>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Counts and ages.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Every lane that was ever used, in order of its id.
+    pub lanes: Vec<LaneStats>,
+}
+
+/// Counts and ages of a lane.
+#[derive(Clone, Debug)]
+pub struct LaneStats {
+    /// Which.
+    pub lane: Arc<Lane>,
+    /// Messages by [`State::code`].
+    pub counts: [u64; 5],
+    /// Receipt of the oldest queued message.
+    pub oldest_queued_received_at: Option<UnixMillis>,
+    /// The earliest time at which a queued message is ready.
+    pub earliest_queued_next_run_at: Option<UnixMillis>,
+}
+
+/// What to remove.
+#[derive(Clone, Copy, Debug)]
+pub struct Prune {
+    /// What to keep.
+    pub retentions: Retentions,
+    /// At most this many rows of each kind in one transaction.
+    pub max_rows: u32,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+/// What a [`Prune`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Queued messages.
+    pub queued: u64,
+    /// Delivered messages.
+    pub delivered: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Whether there is more to remove.
+    pub more: bool,
+}
