@@ -125,7 +125,7 @@ impl SecretPools {
         for (id, pool) in pools {
             let version = match pool {
                 config::SecretPool::Static(version) => Some(version),
-                config::SecretPool::Runtime { id: _, initial } => initial.as_ref(),
+                config::SecretPool::Runtime { initial, .. } => initial.as_ref(),
             };
             let versions = version.map(|v| PoolVersion::resolve(v, source)).transpose()?;
             resolved.insert(id.clone(), Arc::new(Pool::new(versions.into_iter().collect())));
@@ -179,8 +179,11 @@ mod tests {
             valid_until: None,
         };
         let pools = BTreeMap::from([
-            ("empty".to_owned(), config::SecretPool::Runtime { id: "empty".into(), initial: None }),
-            ("seeded".to_owned(), config::SecretPool::Runtime { id: "seeded".into(), initial: Some(version.clone()) }),
+            ("empty".to_owned(), config::SecretPool::Runtime { id: "empty".into(), initial: None, max_versions: 32 }),
+            (
+                "seeded".to_owned(),
+                config::SecretPool::Runtime { id: "seeded".into(), initial: Some(version.clone()), max_versions: 32 },
+            ),
             ("a".to_owned(), config::SecretPool::Static(version)),
         ]);
         let pools = SecretPools::resolve(&pools, &crate::FixedSecrets::default()).unwrap();

@@ -209,7 +209,7 @@ fn a_verifier_without_secret_is_not_built() {
 
 #[test]
 fn an_empty_pool_verifies_nothing_until_it_is_filled() {
-    let pool = SecretPool::Runtime { id: "p".into(), initial: None };
+    let pool = SecretPool::Runtime { id: "p".into(), initial: None, max_versions: 32 };
     let pools = SecretPools::resolve(&BTreeMap::from([("p".to_owned(), pool)]), &FixedSecrets::default()).unwrap();
     let auth = HmacAuth { scheme: HmacScheme::Gitea, secrets: Vec::new(), secret_ids: vec!["p".to_owned()] };
     let verifier = HmacVerifier::build(&auth, &pools, &FixedSecrets::default()).unwrap();
