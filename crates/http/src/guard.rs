@@ -1,0 +1,1 @@
+//! Reads along below hyper.
