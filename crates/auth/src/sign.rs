@@ -49,7 +49,7 @@ impl Signer {
     pub fn build(signing: &Signing, source: &dyn SecretSource) -> Result<Self, AuthError> {
         let keys = match &signing.secret {
             SigningSecret::Single(reference) => Keys::Single(MacKey::new(&source.resolve(reference)?)),
-            SigningSecret::Versions { versions, selection } => {
+            SigningSecret::Versions { versions, selection, .. } => {
                 let versions = versions.iter().map(|version| PoolVersion::resolve(version, source));
                 let mut versions = versions.collect::<Result<Vec<_>, _>>()?;
                 match selection {
@@ -139,13 +139,16 @@ mod tests {
             version("new", 20, None),
             version("next", 1000, None),
         ];
-        let with = |selection, now| signed_with(SigningSecret::Versions { versions: versions.clone(), selection }, now);
+        let with = |selection, now| {
+            signed_with(SigningSecret::Versions { versions: versions.clone(), pools: vec![], selection }, now)
+        };
         let single = |id: &str, now| signed_with(SigningSecret::Single(SecretRef::Raw(format!("k-{id}").into())), now);
         assert_eq!(with(SecretSelection::NewestValid, 50), single("new", 50));
         assert_eq!(with(SecretSelection::OldestValid, 50), single("old", 50));
         assert_eq!(with(SecretSelection::NewestValid, 2000), single("next", 2000));
         let only_past = SigningSecret::Versions {
             versions: vec![version("past", 0, Some(10))],
+            pools: vec![],
             selection: SecretSelection::default(),
         };
         assert_eq!(signed_with(only_past, 50), None);
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn no_version_at_all_is_an_error() {
-        let none = SigningSecret::Versions { versions: vec![], selection: SecretSelection::default() };
+        let none = SigningSecret::Versions { versions: vec![], pools: vec![], selection: SecretSelection::default() };
         assert!(Signer::build(&signing(none), &FixedSecrets::default()).is_err());
     }
 }

@@ -1,1 +1,36 @@
 //! Meaning of a configuration file: directive table, checks, compiled form, reload plan.
+//!
+//! `bytes -> syntax::parse -> read (table) -> lower -> check -> model::Config`. Every problem of a file is reported at once, each with
+//! its place. Reads environment variables and files for placeholders only, through [`Environment`]; opens nothing else.
+//! Called by `cli` (every `config` command), `server` (start and reload) and `admin` (edits).
+
+mod check;
+mod compile;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod context;
+mod environment;
+mod layout;
+mod lower;
+mod placeholder;
+mod plan;
+mod read;
+mod suggest;
+mod table;
+mod unsupported;
+mod value;
+
+pub use compile::{Compiled, Unused, compile};
+pub use context::Context;
+pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
+pub use layout::LanguageLayout;
+pub use lower::Defaults;
+pub use plan::{Change, Plan, plan};
+pub use table::{Kind, Reload, Row, Shape, row, rows};
+pub use unsupported::{secret_refs, unsupported};
+
+/// Whether `path` is `above` or lies below it, by whole segments. Both start with `/`.
+#[must_use]
+pub fn is_below(path: &str, above: &str) -> bool {
+    above == "/" || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

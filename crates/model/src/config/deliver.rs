@@ -67,6 +67,8 @@ pub enum SigningSecret {
     Versions {
         /// In the order of the file.
         versions: Vec<SecretVersion>,
+        /// Ids of runtime pools whose versions count, too.
+        pools: Vec<Arc<str>>,
         /// Which of the valid ones.
         selection: SecretSelection,
     },

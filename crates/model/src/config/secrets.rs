@@ -15,6 +15,8 @@ pub enum SecretPool {
         id: Arc<str>,
         /// The version that the file gives it to start with.
         initial: Option<SecretVersion>,
+        /// Most versions that it may hold.
+        max_versions: u32,
     },
 }
 

@@ -1,0 +1,203 @@
+//! What a reload will do: every difference between two configurations, and whether it can be applied live.
+//!
+//! Destructures the compiled configuration exhaustively, so a field that nobody has classified does not compile. Pure; the
+//! supervisor of `server` carries it out: in full, or not at all.
+
+use hookaido_model::config::{AdminApi, Config, Ingress, Observability, PullApi, Retentions, Route};
+
+use crate::table::Reload;
+
+/// What a reload will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Every difference, in the order of the reference.
+    pub changes: Vec<Change>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The directive, as `block.directive`; routes as `route /path`.
+    pub directive: String,
+    /// Whether it can be applied without a restart.
+    pub reload: Reload,
+}
+
+impl Plan {
+    /// Whether both configurations mean the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The directives whose change needs a restart. While there is any, nothing may be applied.
+    pub fn needs_restart(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().filter(|change| change.reload == Reload::Restart).map(|change| change.directive.as_str())
+    }
+
+    fn compare<T: PartialEq>(&mut self, directive: &str, old: &T, new: &T, reload: Reload) {
+        if old != new {
+            self.changes.push(Change { directive: directive.to_owned(), reload });
+        }
+    }
+
+    fn live<T: PartialEq>(&mut self, directive: &str, old: &T, new: &T) {
+        self.compare(directive, old, new, Reload::Live);
+    }
+
+    fn restart<T: PartialEq>(&mut self, directive: &str, old: &T, new: &T) {
+        self.compare(directive, old, new, Reload::Restart);
+    }
+}
+
+/// Compares the running configuration with a new one.
+#[must_use]
+pub fn plan(old: &Config, new: &Config) -> Plan {
+    let mut plan = Plan::default();
+    let Config {
+        ingress,
+        pull_api,
+        admin_api,
+        queue_limits,
+        retentions,
+        backend,
+        egress,
+        publish_policy,
+        trend_signals,
+        adaptive_backpressure,
+        max_body,
+        max_headers,
+        observability,
+        secrets,
+        vars,
+        routes,
+    } = old;
+    plan_ingress(&mut plan, ingress, &new.ingress);
+    plan_pull_api(&mut plan, pull_api.as_ref(), new.pull_api.as_ref());
+    plan_admin_api(&mut plan, admin_api, &new.admin_api);
+    plan.live("queue_limits", queue_limits, &new.queue_limits);
+    plan_retentions(&mut plan, retentions, &new.retentions);
+    plan.restart("queue.backend", backend, &new.backend);
+    plan.live("secrets", secrets, &new.secrets);
+    plan.live("vars", vars, &new.vars);
+    plan.live("defaults.max_body", max_body, &new.max_body);
+    plan.live("defaults.max_headers", max_headers, &new.max_headers);
+    plan.live("defaults.egress", egress, &new.egress);
+    plan.live("defaults.publish_policy", publish_policy, &new.publish_policy);
+    plan.live("defaults.trend_signals", trend_signals, &new.trend_signals);
+    plan.live("defaults.adaptive_backpressure", adaptive_backpressure, &new.adaptive_backpressure);
+    plan_observability(&mut plan, observability, &new.observability);
+    plan_routes(&mut plan, routes, &new.routes);
+    plan
+}
+
+fn plan_ingress(plan: &mut Plan, old: &Ingress, new: &Ingress) {
+    let Ingress { listen, tls, rate_limit } = old;
+    plan.restart("ingress.listen", listen, &new.listen);
+    plan.restart("ingress.tls", tls, &new.tls);
+    plan.live("ingress.rate_limit", rate_limit, &new.rate_limit);
+}
+
+fn plan_pull_api(plan: &mut Plan, old: Option<&PullApi>, new: Option<&PullApi>) {
+    let (old, new) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
+        (None, None) => return,
+        // The first pulled route opens the listener, the last one closes it.
+        _ => return plan.restart("pull_api", &old.is_some(), &new.is_some()),
+    };
+    let PullApi { listen, tls, prefix, grpc_listen, auth_tokens, limits } = old;
+    plan.restart("pull_api.listen", listen, &new.listen);
+    plan.restart("pull_api.tls", tls, &new.tls);
+    plan.restart("pull_api.prefix", prefix, &new.prefix);
+    plan.restart("pull_api.grpc_listen", grpc_listen, &new.grpc_listen);
+    plan.live("pull_api.auth", auth_tokens, &new.auth_tokens);
+    plan.live("pull_api limits", limits, &new.limits);
+}
+
+fn plan_admin_api(plan: &mut Plan, old: &AdminApi, new: &AdminApi) {
+    let AdminApi { listen, tls, prefix, auth_tokens } = old;
+    plan.restart("admin_api.listen", listen, &new.listen);
+    plan.restart("admin_api.tls", tls, &new.tls);
+    plan.restart("admin_api.prefix", prefix, &new.prefix);
+    plan.live("admin_api.auth", auth_tokens, &new.auth_tokens);
+}
+
+fn plan_retentions(plan: &mut Plan, old: &Retentions, new: &Retentions) {
+    let Retentions { queued, delivered, dead, attempts, prune_interval } = old;
+    plan.live("queue_retention.max_age", queued, &new.queued);
+    plan.live("queue_retention.prune_interval", prune_interval, &new.prune_interval);
+    plan.live("delivered_retention", delivered, &new.delivered);
+    plan.live("dlq_retention", dead, &new.dead);
+    plan.live("attempts_retention", attempts, &new.attempts);
+}
+
+fn plan_observability(plan: &mut Plan, old: &Observability, new: &Observability) {
+    let Observability { access_log, runtime_log, metrics, tracing } = old;
+    plan.restart("observability.access_log", access_log, &new.access_log);
+    plan.restart("observability.runtime_log", runtime_log, &new.runtime_log);
+    plan.restart("observability.metrics", metrics, &new.metrics);
+    plan.restart("observability.tracing", tracing, &new.tracing);
+}
+
+/// Routes by path; everything about them is live. Their order counts, too.
+fn plan_routes(plan: &mut Plan, old: &[Route], new: &[Route]) {
+    let by_path = |routes: &'_ [Route]| -> std::collections::BTreeMap<_, _> {
+        routes.iter().map(|route| (std::sync::Arc::clone(&route.path), route.clone())).collect()
+    };
+    let (before, after) = (by_path(old), by_path(new));
+    let paths: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    for path in paths {
+        plan.live(&format!("route {path}"), &before.get(path), &after.get(path));
+    }
+    let kept = |routes: &'_ [Route], others: &std::collections::BTreeMap<_, _>| -> Vec<_> {
+        routes.iter().map(|route| std::sync::Arc::clone(&route.path)).filter(|path| others.contains_key(path)).collect()
+    };
+    plan.live("order of routes", &kept(old, &after), &kept(new, &before));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FixedEnvironment, compile};
+
+    fn config(extra: &str, routes: &str) -> Config {
+        let text = format!("pull_api {{ auth token raw:t }}\n{extra}\n{routes}");
+        compile(text.as_bytes(), &FixedEnvironment::default()).config.expect(&text)
+    }
+
+    fn changes(extra: &str, routes: &str) -> String {
+        let old = config("", "/a { pull { path /a } } /b { pull { path /b } }");
+        let plan = plan(&old, &config(extra, routes));
+        let shown = |change: &Change| format!("{}: {:?}", change.directive, change.reload);
+        plan.changes.iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn every_change_is_classified() {
+        let same = "/a { pull { path /a } } /b { pull { path /b } }";
+        for (extra, routes, want) in [
+            ("", same, ""),
+            ("# comment", same, ""),
+            ("ingress { listen :1 }", same, "ingress.listen: Restart"),
+            ("queue_limits { max_depth 5 }", same, "queue_limits: Live"),
+            ("observability { access_log off }", same, "observability.access_log: Restart"),
+            ("", "/b { pull { path /b } } /a { pull { path /a } }", "order of routes: Live"),
+            ("", "/a { pull { path /x } } /c { pull { path /c } }", "route /a: Live, route /b: Live, route /c: Live"),
+            ("", "/a { deliver https://h/ { } }", "pull_api: Restart, route /a: Live, route /b: Live"),
+            (
+                "",
+                "/a { queue memory pull { path /a } } /b { queue memory pull { path /b } }",
+                "queue.backend: Restart, route /a: Live, route /b: Live",
+            ),
+        ] {
+            assert_eq!(changes(extra, routes), want, "{extra} {routes}");
+        }
+    }
+
+    #[test]
+    fn the_directives_that_need_a_restart_are_named() {
+        let old = config("", "/a { pull { path /a } }");
+        let new = config("ingress { listen :1 } admin_api { prefix /x }", "/a { pull { path /a } }");
+        assert_eq!(plan(&old, &new).needs_restart().collect::<Vec<_>>(), ["ingress.listen", "admin_api.prefix"]);
+    }
+}
