@@ -12,7 +12,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct BoundListener {
     pub(crate) socket: TcpListener,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     text: String,
 }
 

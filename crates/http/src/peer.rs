@@ -22,3 +22,12 @@ pub struct TlsPeer {
     /// Its certificate chain in DER, the leaf first; empty where it sent none.
     pub certificates: Vec<Vec<u8>>,
 }
+
+impl TlsPeer {
+    pub(crate) fn of(session: &rustls::ServerConnection) -> Self {
+        Self {
+            server_name: session.server_name().map(Arc::from),
+            certificates: session.peer_certificates().unwrap_or_default().iter().map(|cert| cert.to_vec()).collect(),
+        }
+    }
+}

@@ -1,15 +1,25 @@
 //! The accept loop and its bounds.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hookaido_model::Clock;
 use hookaido_telemetry::{AccessLog, Metrics};
 use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::{BoundListener, PrefixMux};
+use crate::conn::{self, ConnState, Connections};
+use crate::service::{ConnService, Shared};
+use crate::{BoundListener, Peer, PrefixMux, TlsPeer};
+
+/// Pause after `accept` failed for want of resources.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bounds of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +65,6 @@ pub struct ListenerOptions {
     pub access_log: Arc<AccessLog>,
     /// Counts connections.
     pub metrics: Arc<Metrics>,
-    /// Time of the access log.
-    pub clock: Arc<dyn Clock>,
 }
 
 /// Tells a listener to stop.
@@ -84,7 +92,138 @@ pub async fn serve(
     options: ListenerOptions,
     drain: Drain,
 ) -> Drained {
-    let _ = (listener, site, options);
-    drain.stop.cancelled().await;
-    Drained::default()
+    let ListenerOptions { limits, tls, access_log, metrics } = options;
+    let socket = match TcpListener::from_std(listener.socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(target: "hookaido", addr = %listener.addr, %error, "listener_failed");
+            return Drained::default();
+        }
+    };
+    let accept = Accept {
+        socket,
+        slots: Arc::new(Semaphore::new(limits.max_connections)),
+        connections: Connections::new(limits.max_connections_per_ip, Arc::clone(&metrics)),
+        tracker: TaskTracker::new(),
+        limits: Arc::new(limits),
+        tls,
+        shared: Arc::new(Shared { site, access_log, metrics }),
+    };
+    accept.run(&drain.stop).await;
+    accept.drain(drain.budget).await
+}
+
+/// The parts of the accept loop.
+struct Accept {
+    socket: TcpListener,
+    slots: Arc<Semaphore>,
+    connections: Arc<Connections>,
+    tracker: TaskTracker,
+    limits: Arc<ListenerLimits>,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    shared: Arc<Shared>,
+}
+
+impl Accept {
+    /// Accepts until told to stop. A slot is taken before a connection, so that those over the bound wait in the system's queue.
+    async fn run(&self, stop: &CancellationToken) {
+        let mut failing = false;
+        loop {
+            let Some(Ok(slot)) = stop.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await else {
+                return;
+            };
+            match stop.run_until_cancelled(self.socket.accept()).await {
+                None => return,
+                Some(Ok((stream, addr))) => {
+                    failing = false;
+                    self.start(stream, addr, slot);
+                }
+                Some(Err(error)) if is_of_one_connection(&error) => {}
+                Some(Err(error)) => {
+                    // Most likely out of file descriptors. Trying again at once would only burn the processor.
+                    self.shared.metrics.http.accept_failed();
+                    if !failing {
+                        tracing::warn!(target: "hookaido", %error, "accept_failed");
+                    }
+                    failing = true;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn start(&self, stream: TcpStream, addr: SocketAddr, slot: OwnedSemaphorePermit) {
+        let Some(registered) = self.connections.register(addr.ip()) else {
+            self.shared.metrics.http.per_ip_refused();
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let local = stream.local_addr().unwrap_or(addr);
+        let opened = Opened {
+            peer: Peer { addr, local, tls: None },
+            shared: Arc::clone(&self.shared),
+            limits: Arc::clone(&self.limits),
+            tracker: self.tracker.clone(),
+        };
+        let tls = self.tls.as_ref().map(|config| TlsAcceptor::from(config.load_full()));
+        self.tracker.spawn(async move {
+            match tls {
+                None => opened.serve_plain(stream, Arc::clone(&registered.state)).await,
+                Some(acceptor) => opened.serve_tls(stream, acceptor, Arc::clone(&registered.state)).await,
+            }
+            drop((registered, slot));
+        });
+    }
+
+    /// Closes the socket, then waits for requests under way.
+    async fn drain(self, budget: Duration) -> Drained {
+        drop(self.socket);
+        self.tracker.close();
+        self.connections.drain();
+        if tokio::time::timeout(budget, self.tracker.wait()).await.is_ok() {
+            return Drained::default();
+        }
+        let aborted = self.connections.abort();
+        self.tracker.wait().await;
+        Drained { aborted }
+    }
+}
+
+/// Errors of `accept` that concern the connection only: the next one may work.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, WouldBlock};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | WouldBlock)
+}
+
+/// A connection that was accepted.
+struct Opened {
+    peer: Peer,
+    shared: Arc<Shared>,
+    limits: Arc<ListenerLimits>,
+    tracker: TaskTracker,
+}
+
+impl Opened {
+    async fn serve_plain(self, stream: TcpStream, state: Arc<ConnState>) {
+        let service = ConnService { shared: self.shared, peer: Arc::new(self.peer), state: Arc::clone(&state) };
+        conn::serve_http1(stream, state, service, &self.limits).await;
+    }
+
+    /// Shakes hands within the time limit, then serves what ALPN agreed on. Nothing is guessed from the first bytes.
+    async fn serve_tls(mut self, stream: TcpStream, acceptor: TlsAcceptor, state: Arc<ConnState>) {
+        let handshake = tokio::time::timeout(self.limits.tls_timeout, acceptor.accept(stream));
+        let Some(Ok(Ok(stream))) = state.until_told(handshake).await else {
+            self.shared.metrics.http.tls_failed();
+            return;
+        };
+        let (_, session) = stream.get_ref();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        self.peer.tls = Some(Arc::new(TlsPeer::of(session)));
+        let service = ConnService { shared: self.shared, peer: Arc::new(self.peer), state: Arc::clone(&state) };
+        if http2 {
+            conn::serve_http2(stream, state, service, &self.limits, self.tracker).await;
+        } else {
+            conn::serve_http1(stream, state, service, &self.limits).await;
+        }
+    }
 }
