@@ -199,8 +199,9 @@ fn signed_time<'a>(
     Ok(CheckedTime { text, at, counts_until: at.plus(time.tolerance) })
 }
 
-/// A plain decimal number of at most 18 digits.
+/// A decimal number of at most 18 digits; a plus sign in front is allowed.
 fn number(text: &[u8]) -> Option<i64> {
+    let text = text.strip_prefix(b"+").unwrap_or(text);
     if text.is_empty() || text.len() > 18 {
         return None;
     }

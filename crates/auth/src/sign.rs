@@ -3,6 +3,8 @@
 //! HMAC-SHA256 in hex over method, path as sent (without query), Unix seconds and the hex SHA-256 of the body, joined by newlines.
 //! The order differs from that of the canonical ingress scheme; both are part of the contract.
 
+use std::sync::Arc;
+
 use hookaido_model::UnixMillis;
 use hookaido_model::config::{SecretSelection, Signing, SigningSecret};
 use http::{HeaderName, HeaderValue};
@@ -10,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::pool::MacKey;
 use crate::scheme::header_name;
-use crate::{AuthError, PoolVersion, SecretSource, hex};
+use crate::{AuthError, Pool, PoolVersion, SecretPools, SecretSource, hex};
 
 /// Signs the requests to one target.
 #[derive(Debug)]
@@ -23,8 +25,12 @@ pub struct Signer {
 #[derive(Debug)]
 enum Keys {
     Single(MacKey),
-    /// In the order of preference among those that are valid.
-    Versions(Vec<PoolVersion>),
+    /// The version that became valid last, or first, of those that are valid.
+    Versions {
+        versions: Vec<PoolVersion>,
+        pools: Vec<Arc<Pool>>,
+        selection: SecretSelection,
+    },
 }
 
 /// Two headers to add to a request, replacing any of the same name.
@@ -42,24 +48,38 @@ pub struct Signature {
 pub struct NoValidSecret;
 
 impl Signer {
-    /// Reads the secrets of a target.
+    /// Reads the secrets of a target that names no runtime pool.
     ///
     /// # Errors
     /// If there is none, one cannot be read, or a header name is none.
     pub fn build(signing: &Signing, source: &dyn SecretSource) -> Result<Self, AuthError> {
+        Self::build_with_pools(signing, &SecretPools::default(), source)
+    }
+
+    /// Reads the secrets of a target.
+    ///
+    /// # Errors
+    /// If there is none, one cannot be read or is unknown, or a header name is none.
+    pub fn build_with_pools(
+        signing: &Signing,
+        known: &SecretPools,
+        source: &dyn SecretSource,
+    ) -> Result<Self, AuthError> {
         let keys = match &signing.secret {
             SigningSecret::Single(reference) => Keys::Single(MacKey::new(&source.resolve(reference)?)),
-            SigningSecret::Versions { versions, selection, .. } => {
+            SigningSecret::Versions { versions, pools, selection } => {
                 let versions = versions.iter().map(|version| PoolVersion::resolve(version, source));
-                let mut versions = versions.collect::<Result<Vec<_>, _>>()?;
-                match selection {
-                    SecretSelection::NewestValid => versions.sort_by_key(|v| std::cmp::Reverse(v.valid_from)),
-                    SecretSelection::OldestValid => versions.sort_by_key(|v| v.valid_from),
+                let pools = pools
+                    .iter()
+                    .map(|id| known.get(id).cloned().ok_or_else(|| AuthError::UnknownSecret(id.as_ref().to_owned())));
+                Keys::Versions {
+                    versions: versions.collect::<Result<_, _>>()?,
+                    pools: pools.collect::<Result<_, _>>()?,
+                    selection: *selection,
                 }
-                Keys::Versions(versions)
             }
         };
-        if matches!(&keys, Keys::Versions(versions) if versions.is_empty()) {
+        if matches!(&keys, Keys::Versions { versions, pools, .. } if versions.is_empty() && pools.is_empty()) {
             return Err(AuthError::NoSecret);
         }
         Ok(Self {
@@ -74,12 +94,7 @@ impl Signer {
     /// # Errors
     /// If no version of the secret is valid at `now`.
     pub fn sign(&self, method: &str, path: &str, body: &[u8], now: UnixMillis) -> Result<Signature, NoValidSecret> {
-        let key = match &self.keys {
-            Keys::Single(key) => key,
-            Keys::Versions(versions) => {
-                &versions.iter().find(|version| version.valid_at(now)).ok_or(NoValidSecret)?.key
-            }
-        };
+        let key = self.keys.at(now).ok_or(NoValidSecret)?;
         let seconds = now.secs().to_string();
         let hash = hex::encode(&Sha256::digest(body).into());
         let mac = key.sign(&[method.as_bytes(), b"\n", path.as_bytes(), b"\n", seconds.as_bytes(), b"\n", &hash]);
@@ -91,12 +106,34 @@ impl Signer {
     }
 }
 
+impl Keys {
+    /// The key that signs at `now`.
+    fn at(&self, now: UnixMillis) -> Option<MacKey> {
+        let (versions, pools, selection) = match self {
+            Self::Single(key) => return Some(key.clone()),
+            Self::Versions { versions, pools, selection } => (versions, pools, selection),
+        };
+        let pools: Vec<_> = pools.iter().map(|pool| pool.versions()).collect();
+        let all = versions.iter().chain(pools.iter().flat_map(|versions| versions.iter()));
+        let valid = all.filter(|version| version.valid_at(now));
+        // Of several with the same start, the first in the file.
+        let chosen = valid.reduce(|best, next| {
+            let better = match selection {
+                SecretSelection::NewestValid => next.valid_from > best.valid_from,
+                SecretSelection::OldestValid => next.valid_from < best.valid_from,
+            };
+            if better { next } else { best }
+        });
+        chosen.map(|version| version.key.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::FixedSecrets;
     use hookaido_model::SecretRef;
-    use hookaido_model::config::SecretVersion;
+    use hookaido_model::config::{SecretPool, SecretVersion};
 
     fn signing(secret: SigningSecret) -> Signing {
         Signing { secret, signature_header: "X-Sig".to_owned(), timestamp_header: "X-At".to_owned() }
@@ -152,6 +189,28 @@ mod tests {
             selection: SecretSelection::default(),
         };
         assert_eq!(signed_with(only_past, 50), None);
+    }
+
+    #[test]
+    fn versions_of_a_runtime_pool_sign_too() {
+        let pool = SecretPool::Runtime { id: "p".into(), initial: None, max_versions: 2 };
+        let pools = SecretPools::resolve(&[("p".to_owned(), pool)].into(), &FixedSecrets::default()).unwrap();
+        let with = |id: &str| {
+            let secret = SigningSecret::Versions {
+                versions: vec![],
+                pools: vec![id.into()],
+                selection: SecretSelection::default(),
+            };
+            Signer::build_with_pools(&signing(secret), &pools, &FixedSecrets::default())
+        };
+        assert!(matches!(with("q"), Err(AuthError::UnknownSecret(_))));
+        let signer = with("p").unwrap();
+        assert!(signer.sign("POST", "/", b"", UnixMillis(50)).is_err());
+        let value = crate::SecretValue::new("k-new");
+        pools.get("p").unwrap().replace(vec![PoolVersion::new("v".into(), &value, Some(UnixMillis(20)), None)]);
+        let signature = signer.sign("POST", "/in/p%20q", b"hello", UnixMillis(50)).unwrap().signature.1;
+        let single = SigningSecret::Single(SecretRef::Raw("k-new".into()));
+        assert_eq!(signature.to_str().unwrap(), signed_with(single, 50).unwrap());
     }
 
     #[test]
