@@ -1,0 +1,153 @@
+//! One request, from its head to its answer.
+//!
+//! What the head decides is answered at once; the rest waits for the body, checks the signature over it, and answers 202 when the queue
+//! has stored the message.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hookaido_auth::{Claim, SignedRequest};
+use hookaido_http::{Body, Handler, Peer, Reply, Request, Response, clean_path, read_body};
+use hookaido_model::content::push_string;
+use hookaido_model::{Content, JsonMap, UnixMillis};
+use hookaido_queue::store::{Enqueued, NewMessage, StoreError};
+use http::header::CONTENT_TYPE;
+use http::request::Parts as Head;
+use http::{HeaderValue, StatusCode};
+
+use crate::Table;
+use crate::error::{Challenge, Reject};
+use crate::headers;
+use crate::table::{Compiled, Gate};
+
+/// Answers a request from one table.
+pub fn handle(table: &Arc<Table>, request: Request, peer: &Arc<Peer>) -> Reply {
+    match table.admit(&request, peer.addr) {
+        Err(reject) => Reply::ready(reject.respond(&table.metrics)),
+        Ok(route) => Reply::later(answer(Arc::clone(table), route, request, peer.addr)),
+    }
+}
+
+/// Serves one table on a listener.
+#[derive(Clone, Debug)]
+pub struct Ingress(pub Arc<Table>);
+
+impl Handler for Ingress {
+    fn handle(&self, request: Request, peer: &Arc<Peer>) -> Reply {
+        handle(&self.0, request, peer)
+    }
+}
+
+async fn answer(table: Arc<Table>, route: usize, request: Request, peer: SocketAddr) -> Response {
+    let Some(route) = table.route(route) else { return Reject::NotFound.respond(&table.metrics) };
+    match receive(&table, route, request, peer).await {
+        Ok(enqueued) => {
+            table.metrics.ingress.accepted(enqueued.ids.len() as u64);
+            queued()
+        }
+        Err(reject) => reject.respond(&table.metrics),
+    }
+}
+
+/// The answer of a stored message.
+fn queued() -> Response {
+    let mut response = Response::new(Body::full(Bytes::from_static(b"{\"status\":\"queued\"}\n")));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Reads, authenticates and stores.
+async fn receive(table: &Table, route: &Compiled, request: Request, peer: SocketAddr) -> Result<Enqueued, Reject> {
+    let (head, body) = request.into_parts();
+    let payload =
+        read_body(body, route.max_body, table.body_deadline, &table.state.bodies).await.map_err(Reject::Body)?;
+    let now = table.queue.clock().now();
+    let (message, claim) = accept(table, route, &head, payload, now, peer)?;
+    Ok(store(table, message, claim).await?)
+}
+
+/// Everything between the last byte of the body and the queue. The order is part of the contract: first the signature, then the size of
+/// the headers, so that only who is known learns of the limit.
+fn accept(
+    table: &Table,
+    route: &Compiled,
+    head: &Head,
+    payload: Bytes,
+    now: UnixMillis,
+    peer: SocketAddr,
+) -> Result<(NewMessage, Option<Claim>), Reject> {
+    let path = clean_path(head.uri.path());
+    let claim = prove(table, route, head, &path, &payload, now)?;
+    let headers =
+        headers::stored(&head.headers, route.max_headers).map_err(|headers::TooLarge| Reject::HeadersTooLarge)?;
+    let content = Content { payload, headers, trace: trace(&path, peer) };
+    let message = NewMessage { lanes: route.lanes.clone(), id: None, content, received_at: now, next_run_at: now };
+    Ok((message, claim))
+}
+
+/// Checks the proof that is over the body. The claim on a nonce is given back when it is dropped.
+fn prove(
+    table: &Table,
+    route: &Compiled,
+    head: &Head,
+    path: &str,
+    body: &[u8],
+    now: UnixMillis,
+) -> Result<Option<Claim>, Reject> {
+    let verifier = match &route.gate {
+        // Basic credentials were checked before the body was read.
+        Gate::Open | Gate::Basic(_) => return Ok(None),
+        Gate::Hmac(verifier) => verifier,
+    };
+    let request = SignedRequest { method: head.method.as_str(), path, headers: &head.headers, body };
+    let verified = verifier.verify(&request, now).map_err(|denied| {
+        tracing::debug!(target: "hookaido", route = %route.path, reason = %denied, "ingress_auth_denied");
+        Reject::Unauthorized(Challenge::Hmac)
+    })?;
+    let Some((nonce, until)) = verified.nonce else { return Ok(None) };
+    Ok(Some(table.state.nonces.claim(path, nonce, until, now)?))
+}
+
+/// Stores the message. With a claim this goes on although the sender is gone, because only the outcome says whether the nonce is used.
+async fn store(table: &Table, message: NewMessage, claim: Option<Claim>) -> Result<Enqueued, StoreError> {
+    let Some(claim) = claim else { return table.queue.enqueue(vec![message]).await };
+    let queue = table.queue.clone();
+    let task = table.state.tasks.spawn(async move {
+        let outcome = queue.enqueue(vec![message]).await;
+        if outcome.is_ok() {
+            claim.commit();
+        }
+        outcome
+    });
+    task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the process is stopping".into())))
+}
+
+/// Where a message came from, as JSON text.
+fn trace(path: &str, peer: SocketAddr) -> JsonMap {
+    use std::io::Write as _;
+
+    let mut text = Vec::with_capacity(path.len() + 72);
+    text.extend_from_slice(b"{\"path\":");
+    push_string(&mut text, path);
+    text.extend_from_slice(b",\"remote_addr\":\"");
+    // IPv4 as such, also on an IPv6 socket. Writing to a vector cannot fail.
+    let _ = write!(text, "{}", SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+    text.extend_from_slice(b"\"}");
+    JsonMap::from_stored(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trace_names_the_path_and_the_peer() {
+        let pairs = |path, peer: &str| trace(path, peer.parse().unwrap()).pairs().unwrap();
+        let pair = |n: &str, v: &str| (n.to_owned(), v.to_owned());
+        assert_eq!(pairs("/a\"b", "127.0.0.1:80"), [pair("path", "/a\"b"), pair("remote_addr", "127.0.0.1:80")]);
+        assert_eq!(pairs("/", "[::ffff:10.0.0.1]:1"), [pair("path", "/"), pair("remote_addr", "10.0.0.1:1")]);
+        assert_eq!(pairs("/", "[::1]:1"), [pair("path", "/"), pair("remote_addr", "[::1]:1")]);
+    }
+}

@@ -1,0 +1,201 @@
+//! The routes that ingress serves, compiled: one immutable table for each configuration.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookaido_auth::{AuthError, BasicAuth, HmacVerifier, SecretPools, SecretSource};
+use hookaido_http::{Request, clean_path};
+use hookaido_model::config::{IngressAuth, Route, RouteWork};
+use hookaido_model::{Config, Lane, LaneId, PULL_TARGET};
+use hookaido_queue::Queue;
+use hookaido_telemetry::Metrics;
+use http::HeaderValue;
+use smallvec::SmallVec;
+
+use crate::State;
+use crate::error::{Challenge, Reject};
+use crate::limit::Limiter;
+use crate::matcher::Seen;
+use crate::router::Router;
+
+/// Longest time for the body of a request.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a table is made of.
+pub struct Parts<'a> {
+    /// The configuration; only `ingress` and `routes` are read.
+    pub config: &'a Config,
+    /// The lane of a pair of route and target. The server asks the queue for all of them before.
+    pub lane: &'a dyn Fn(&str, &str) -> Option<Arc<Lane>>,
+    /// Reads inline secrets.
+    pub secrets: &'a dyn SecretSource,
+    /// The named secrets of the configuration.
+    pub pools: &'a SecretPools,
+    /// Where messages go.
+    pub queue: &'a Queue,
+    /// Where requests are counted.
+    pub metrics: &'a Arc<Metrics>,
+    /// What outlives the table.
+    pub state: &'a Arc<State>,
+}
+
+impl fmt::Debug for Parts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parts({} routes)", self.config.routes.len())
+    }
+}
+
+/// Why a table cannot be built. Nothing of the configuration is served then.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The authentication of a route.
+    #[error("route {route}: {source}")]
+    Auth {
+        /// Path of the route.
+        route: Arc<str>,
+        /// What is wrong with it.
+        source: AuthError,
+    },
+    /// `auth forward`.
+    #[error("route {0}: `auth forward` is not supported yet")]
+    Forward(Arc<str>),
+    /// The queue has no lane of this pair.
+    #[error("route {route}: no lane for the target {target}")]
+    Lane {
+        /// Path of the route.
+        route: Arc<str>,
+        /// Name of the target.
+        target: Arc<str>,
+    },
+    /// Text that is no method.
+    #[error("`{0}` is not an HTTP method")]
+    Method(String),
+    /// Text that is no header name.
+    #[error("`{0}` is not a header name")]
+    Header(String),
+}
+
+/// The routes of one configuration.
+#[derive(Debug)]
+pub struct Table {
+    router: Router,
+    /// Those that ingress serves, in the order of the file.
+    routes: Vec<Compiled>,
+    pub(crate) queue: Queue,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) state: Arc<State>,
+    pub(crate) body_deadline: Duration,
+}
+
+/// One route.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) path: Arc<str>,
+    pub(crate) gate: Gate,
+    pub(crate) lanes: SmallVec<[LaneId; 1]>,
+    pub(crate) max_body: u64,
+    pub(crate) max_headers: u64,
+    limiter: Option<Arc<Limiter>>,
+}
+
+/// How a request proves itself. No variant stands for "unknown".
+#[derive(Debug)]
+pub(crate) enum Gate {
+    /// The configuration asks for nothing.
+    Open,
+    /// Checked before the body is read.
+    Basic(BasicAuth),
+    /// Checked over the body.
+    Hmac(HmacVerifier),
+}
+
+impl Table {
+    /// Compiles the routes of a configuration.
+    ///
+    /// # Errors
+    /// If any route cannot be served exactly as the configuration says.
+    pub fn build(parts: &Parts<'_>) -> Result<Self, BuildError> {
+        let overall = parts.config.ingress.rate_limit.map(|limit| parts.state.limiter(None, limit));
+        let served = parts.config.routes.iter().filter(|route| route.channel.served_at_ingress());
+        Ok(Self {
+            router: Router::new(served.clone().map(|route| (&*route.path, &route.matches)))?,
+            routes: served.map(|route| Compiled::new(route, overall.as_ref(), parts)).collect::<Result<_, _>>()?,
+            queue: parts.queue.clone(),
+            metrics: Arc::clone(parts.metrics),
+            state: Arc::clone(parts.state),
+            body_deadline: BODY_DEADLINE,
+        })
+    }
+
+    /// Gives the body of a request another time than 30 seconds.
+    #[must_use]
+    pub fn with_body_deadline(self, body_deadline: Duration) -> Self {
+        Self { body_deadline, ..self }
+    }
+
+    /// Everything that can be said before the body: which route takes the request, whether its rate allows it, whether its basic
+    /// credentials are good. Returns the number of the route.
+    pub(crate) fn admit(&self, request: &Request, peer: SocketAddr) -> Result<usize, Reject> {
+        let seen = Seen { uri: request.uri(), headers: request.headers(), ip: peer.ip().to_canonical() };
+        let path = clean_path(request.uri().path());
+        let index = self.router.find(&path, request.method(), seen)?;
+        let route = self.routes.get(index).ok_or(Reject::NotFound)?;
+        if let Some(limiter) = &route.limiter {
+            limiter.take().map_err(Reject::RateLimited)?;
+        }
+        if let Gate::Basic(basic) = &route.gate {
+            let authorization = request.headers().get(http::header::AUTHORIZATION);
+            if !basic.check(authorization.map(HeaderValue::as_bytes)) {
+                return Err(Reject::Unauthorized(Challenge::Basic));
+            }
+        }
+        Ok(index)
+    }
+
+    pub(crate) fn route(&self, index: usize) -> Option<&Compiled> {
+        self.routes.get(index)
+    }
+}
+
+impl Compiled {
+    fn new(route: &Route, overall: Option<&Arc<Limiter>>, parts: &Parts<'_>) -> Result<Self, BuildError> {
+        let own = route.rate_limit.map(|limit| parts.state.limiter(Some(&route.path), limit));
+        Ok(Self {
+            path: Arc::clone(&route.path),
+            gate: Gate::new(route, parts)?,
+            lanes: lanes(route, parts)?,
+            max_body: route.max_body,
+            max_headers: route.max_headers,
+            // The limit of a route replaces the overall one.
+            limiter: own.or_else(|| overall.cloned()),
+        })
+    }
+}
+
+impl Gate {
+    fn new(route: &Route, parts: &Parts<'_>) -> Result<Self, BuildError> {
+        let failed = |source| BuildError::Auth { route: Arc::clone(&route.path), source };
+        match &route.auth {
+            IngressAuth::None => Ok(Self::Open),
+            IngressAuth::Basic(pairs) => BasicAuth::new(pairs).map(Self::Basic).map_err(failed),
+            IngressAuth::Hmac(hmac) => {
+                HmacVerifier::build(hmac, parts.pools, parts.secrets).map(Self::Hmac).map_err(failed)
+            }
+            IngressAuth::Forward(_) => Err(BuildError::Forward(Arc::clone(&route.path))),
+        }
+    }
+}
+
+/// One lane for each target.
+fn lanes(route: &Route, parts: &Parts<'_>) -> Result<SmallVec<[LaneId; 1]>, BuildError> {
+    let lane = |target: &str| {
+        let lane = (parts.lane)(&route.path, target).map(|lane| lane.id);
+        lane.ok_or_else(|| BuildError::Lane { route: Arc::clone(&route.path), target: target.into() })
+    };
+    match &route.work {
+        RouteWork::Pull(_) => std::iter::once(lane(PULL_TARGET)).collect(),
+        RouteWork::Deliver { targets, .. } => targets.iter().map(|delivery| lane(&delivery.target)).collect(),
+    }
+}
