@@ -8,7 +8,7 @@ pub mod log;
 pub mod metrics;
 
 pub use log::access::{AccessLine, AccessLog};
-pub use log::{LogError, LogHandles, init_logs};
+pub use log::{LogDrops, LogError, LogHandles, build_logs, init_logs};
 pub use metrics::delivery::{DeliveryCounts, DeliveryMetrics};
 pub use metrics::http::HttpMetrics;
 pub use metrics::ingress::{IngressCounts, IngressMetrics, IngressReject, Pressure};

@@ -25,6 +25,7 @@ use self::ingress::IngressMetrics;
 use self::publish::PublishMetrics;
 use self::pull::PullMetrics;
 use self::store::StoreMetrics;
+use crate::LogDrops;
 
 /// The version of the families, as dashboards know it.
 const SCHEMA: &str = "1.3.0";
@@ -83,7 +84,7 @@ struct Process {
     tracing_enabled: Count,
     tracing_init_failures: Count,
     tracing_export_errors: Count,
-    log_dropped: [Count; 2],
+    log_dropped: [Count; 3],
 }
 
 #[derive(Debug)]
@@ -168,11 +169,11 @@ impl Metrics {
         self.registry.add_to(family, &[("pool", pool)], n);
     }
 
-    /// Log lines dropped so far because the writer could not keep up: access log, runtime log.
-    pub fn set_log_dropped(&self, access: u64, runtime: u64) {
-        let [access_cell, runtime_cell] = &self.process.log_dropped;
-        access_cell.set(access);
-        runtime_cell.set(runtime);
+    /// Log lines dropped so far; taken over from [`LogHandles::dropped`](crate::LogHandles::dropped) now and then.
+    pub fn set_log_drops(&self, drops: LogDrops) {
+        for (cell, value) in self.process.log_dropped.iter().zip([drops.access, drops.runtime, drops.failed]) {
+            cell.set(value);
+        }
     }
 }
 
@@ -203,8 +204,10 @@ impl Process {
                 &[("schema", SCHEMA)],
             )
             .set(1.0);
-        let dropped =
-            family("hookaido_log_lines_dropped_total", "Log lines dropped because their output was too slow, by log.");
+        let dropped = family(
+            "hookaido_log_lines_dropped_total",
+            "Log lines lost: a full buffer of a log, or an output that failed.",
+        );
         Self {
             start_time: registry
                 .gauge(family("hookaido_start_time_seconds", "Start of the process in Unix seconds."), &[]),
@@ -213,7 +216,7 @@ impl Process {
                 .count(family("hookaido_tracing_init_failures_total", "Failed set-ups of trace export."), &[]),
             tracing_export_errors: registry
                 .count(family("hookaido_tracing_export_errors_total", "Failed trace exports."), &[]),
-            log_dropped: ["access", "runtime"].map(|log| registry.count(dropped, &[("log", log)])),
+            log_dropped: ["access", "runtime", "failed"].map(|why| registry.count(dropped, &[("reason", why)])),
         }
     }
 }

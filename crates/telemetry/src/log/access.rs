@@ -1,7 +1,19 @@
 //! One line a request.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use hookaido_model::{Clock, SystemClock};
+
+use super::json;
+use super::sink::Sink;
+
+/// Longest path that is written.
+const MAX_PATH: usize = 2048;
 
 /// What is said about a request.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +22,7 @@ pub struct AccessLine<'a> {
     pub component: &'a str,
     /// As sent.
     pub method: &'a str,
-    /// As sent, with its prefix, without the query.
+    /// As sent, with its prefix, without the query. Cut after 2,048 bytes.
     pub path: &'a str,
     /// Of the answer.
     pub status: u16,
@@ -22,23 +34,83 @@ pub struct AccessLine<'a> {
     pub remote: SocketAddr,
 }
 
-/// The access log. Shared by all listeners.
+/// The access log. Shared by all listeners; whether and where it writes may change at any time.
 #[derive(Debug)]
-pub struct AccessLog {}
+pub struct AccessLog {
+    pub(crate) sink: ArcSwapOption<Sink>,
+    pub(crate) dropped: AtomicU64,
+    clock: Arc<dyn Clock>,
+}
+
+/// The start of a line, kept for as long as the millisecond lasts, and the line.
+struct Scratch {
+    at: i64,
+    head: Vec<u8>,
+    line: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { at: i64::MIN, head: Vec::new(), line: Vec::new() }) };
+}
 
 impl AccessLog {
     /// A log that writes nothing.
     #[must_use]
     pub fn disabled() -> Self {
-        Self {}
+        Self::new(None, Arc::new(SystemClock))
+    }
+
+    pub(crate) fn new(sink: Option<Arc<Sink>>, clock: Arc<dyn Clock>) -> Self {
+        Self { sink: ArcSwapOption::new(sink), dropped: AtomicU64::new(0), clock }
     }
 
     /// Whether lines are wanted; asked before any work is done for one.
     #[must_use]
     pub fn enabled(&self) -> bool {
-        false
+        self.sink.load().is_some()
     }
 
-    /// Writes one line.
-    pub fn write(&self, _: &AccessLine<'_>) {}
+    /// Writes one line. Never waits: without room the line is dropped and counted.
+    pub fn write(&self, line: &AccessLine<'_>) {
+        let sink = self.sink.load();
+        let Some(sink) = sink.as_ref() else { return };
+        let now = self.clock.now();
+        let pushed = SCRATCH.with_borrow_mut(|scratch| {
+            if scratch.at != now.0 || scratch.head.is_empty() {
+                scratch.at = now.0;
+                scratch.head.clear();
+                json::head(&mut scratch.head, now, "INFO");
+                scratch.head.extend_from_slice(b"\"http_request\",\"component\":\"");
+            }
+            let out = &mut scratch.line;
+            out.clear();
+            out.extend_from_slice(&scratch.head);
+            line.format(out);
+            sink.push(out, false)
+        });
+        if !pushed {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AccessLine<'_> {
+    /// Everything behind `"component":"`.
+    fn format(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.component.as_bytes());
+        out.extend_from_slice(b"\",\"method\":");
+        json::string(out, self.method);
+        out.extend_from_slice(b",\"path\":");
+        let end = self.path.floor_char_boundary(MAX_PATH);
+        json::string(out, self.path.get(..end).unwrap_or_default());
+        out.extend_from_slice(b",\"status\":");
+        json::number(out, self.status);
+        out.extend_from_slice(b",\"bytes\":");
+        json::number(out, self.bytes);
+        out.extend_from_slice(b",\"duration\":");
+        json::number(out, u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX));
+        out.extend_from_slice(b",\"remote_addr\":");
+        json::display(out, self.remote);
+        out.extend_from_slice(b"}\n");
+    }
 }
