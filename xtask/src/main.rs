@@ -1,5 +1,6 @@
 //! Project checks and code generation: `cargo xtask COMMAND`.
 
+mod conformance;
 mod tidy;
 
 use std::path::Path;
@@ -7,8 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-const USAGE: &str =
-    "usage: cargo xtask tidy    check the arrows between crates, file sizes, module docs and banned words";
+const USAGE: &str = "usage: cargo xtask COMMAND
+  tidy                     check the arrows between crates, file sizes, module docs and banned words
+  conformance FILE.jsonl   compile each recorded text and compare verdict and meaning with the record";
 
 fn main() -> ExitCode {
     match run() {
@@ -25,6 +27,7 @@ fn run() -> Result<ExitCode> {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["tidy"] => run_tidy(),
+        ["conformance", file] => conformance::run(root()?, Path::new(file)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -9,12 +9,14 @@ mod compile;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod context;
+mod diff;
 mod environment;
 mod layout;
 mod lower;
 mod placeholder;
 mod plan;
 mod read;
+mod report;
 mod suggest;
 mod table;
 mod unsupported;
@@ -22,10 +24,12 @@ mod value;
 
 pub use compile::{Compiled, Unused, compile};
 pub use context::Context;
+pub use diff::{DiffFile, diff, format};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use layout::LanguageLayout;
 pub use lower::Defaults;
 pub use plan::{Change, Plan, plan};
+pub use report::{one_line, validate_json};
 pub use table::{Kind, Reload, Row, Shape, row, rows};
 pub use unsupported::{secret_refs, unsupported};
 

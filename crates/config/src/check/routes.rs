@@ -22,6 +22,7 @@ pub(super) fn check(lowering: &mut Lowering, checked: &Checked<'_>) {
     let duplicates = unique_paths(lowering, checked.routes);
     shadows(lowering, checked.routes, &duplicates);
     unique_pull_paths(lowering, checked.routes);
+    relative_pull_paths(lowering, checked);
     unique_endpoints(lowering, checked.routes);
     one_backend(lowering, checked.routes);
 }
@@ -101,6 +102,27 @@ fn unique_pull_paths(lowering: &mut Lowering, routes: &[LoweredRoute]) {
     }
 }
 
+/// Pull paths are put behind the prefix, and hardly anybody means it twice.
+fn relative_pull_paths(lowering: &mut Lowering, checked: &Checked<'_>) {
+    let prefix = checked.pull_api.prefix.as_str();
+    if prefix.is_empty() {
+        return;
+    }
+    for route in checked.routes {
+        let RouteWork::Pull(pull) = &route.route.work else { continue };
+        if let Some(rest) = pull.path.strip_prefix(prefix).filter(|_| crate::is_below(&pull.path, prefix)) {
+            let message = format!("pull path `{}` repeats the prefix `{prefix}` of `pull_api`", pull.path);
+            let rest = if rest.is_empty() { "/..." } else { rest };
+            lowering.error_help(
+                "E0707",
+                route.pull_path_span.unwrap_or(route.path_span),
+                message,
+                format!("write `path {rest}`, which is served as `{prefix}{rest}`"),
+            );
+        }
+    }
+}
+
 fn unique_endpoints(lowering: &mut Lowering, routes: &[LoweredRoute]) {
     let mut first: HashMap<(&str, &str), Span> = HashMap::new();
     for route in routes {
@@ -111,7 +133,10 @@ fn unique_endpoints(lowering: &mut Lowering, routes: &[LoweredRoute]) {
                 first.insert((&managed.application, &managed.endpoint), span);
             }
             Some(&earlier) => {
-                let message = format!("endpoint `{}` of `{}` names two routes", managed.endpoint, managed.application);
+                let message = format!(
+                    "endpoint `{}` of `{}` is a duplicate: two routes have it",
+                    managed.endpoint, managed.application
+                );
                 lowering.report(
                     Diagnostic::error("E0705", span, message)
                         .with_related(earlier, "first used here")

@@ -113,7 +113,7 @@ pub(super) fn delivery(lowering: &mut Lowering, node: &Node, targets: &Targets<'
     } else {
         lowering.url_of("the target of `deliver`", target).is_some()
     };
-    let headers = headers(lowering, block);
+    let headers = if exec { headers_of_exec(lowering, block) } else { headers(lowering, block) };
     let env = env(lowering, block, exec);
     let signing = signing(lowering, block, targets, exec);
     let retry = retry(lowering, block, Some(&targets.defaults.retry));
@@ -148,6 +148,14 @@ fn headers(lowering: &mut Lowering, block: &Section) -> Vec<(String, String)> {
         }
     }
     headers
+}
+
+/// A command receives none; the reference accepts and ignores them.
+fn headers_of_exec(lowering: &mut Lowering, block: &Section) -> Vec<(String, String)> {
+    for node in block.all("header") {
+        lowering.warn("W0403", node.span, "`header` is ignored because a command receives no headers; use `env`");
+    }
+    Vec::new()
 }
 
 fn env(lowering: &mut Lowering, block: &Section, exec: bool) -> BTreeMap<String, String> {

@@ -14,7 +14,7 @@ use super::listeners::{clamp, rate_limit, tokens};
 use super::matching::route_match;
 use super::values::{first, is_given};
 use super::{Defaults, Lowering, Matchers};
-use crate::read::{Node, Section};
+use crate::read::{Arg, Node, Section};
 use crate::value::{self, trim};
 
 /// A route, and where its parts stand for what is checked between routes.
@@ -81,7 +81,7 @@ fn route(lowering: &mut Lowering, node: &Node, channel: Channel, scope: &Scope<'
     let auth = route_auth(lowering, block, scope.secret_ids);
     let rate_limit = block.section("rate_limit").and_then(|block| rate_limit(lowering, block));
     let backend = backend(lowering, block);
-    let work = work(lowering, block, channel, scope, name.span);
+    let work = work(lowering, block, channel, scope, name);
     let publish = publish(lowering, block);
     let managed = managed(lowering, block);
     let max_body = lowering.size_given(block, "max_body").unwrap_or(scope.defaults.max_body);
@@ -128,26 +128,28 @@ fn channel_rules(lowering: &mut Lowering, block: &Section, channel: Channel) {
     }
 }
 
-fn work(lowering: &mut Lowering, block: &Section, channel: Channel, scope: &Scope<'_>, place: Span) -> RouteWork {
+fn work(lowering: &mut Lowering, block: &Section, channel: Channel, scope: &Scope<'_>, name: &Arg) -> RouteWork {
+    let (path, place) = (trim(&name.text), name.span);
     let pull_node = block.find("pull");
     let deliver_node = block.find("deliver");
     let concurrency = lowering.int_given(block, "deliver_concurrency").map(clamp);
     match (channel, pull_node, deliver_node) {
         (Channel::Outbound, _, None) => {
-            let message = "an `outbound` route needs `deliver`";
+            let message = format!("`outbound` route `{path}` needs `deliver`");
             lowering.error_help("E0521", place, message, "write `deliver \"https://...\" { }` in it");
         }
         (Channel::Internal, None, _) => {
-            lowering.error_help("E0521", place, "an `internal` route needs `pull`", "write `pull { path /... }` in it");
+            let message = format!("`internal` route `{path}` needs `pull`");
+            lowering.error_help("E0521", place, message, "write `pull { path /... }` in it");
         }
         (Channel::Bare | Channel::Inbound, None, None) => {
             let help = "write `pull { path /... }` for workers that pull, or `deliver \"https://...\" { }` to push";
-            lowering.error_help("E0522", place, "this route does nothing with its messages", help);
+            lowering.error_help("E0522", place, format!("route `{path}` does nothing with its messages"), help);
         }
         (Channel::Bare | Channel::Inbound, Some(pull), Some(deliver)) => lowering.report(
-            Diagnostic::error("E0523", deliver.span, "a route is pulled or pushed, not both")
+            Diagnostic::error("E0523", deliver.span, format!("route `{path}` is pulled and pushed"))
                 .with_related(pull.span, "it is pulled here")
-                .with_help("remove one of them, or make two routes"),
+                .with_help("a route is either pulled or pushed; remove one of them, or make two routes"),
         ),
         _ => {}
     }
@@ -227,32 +229,35 @@ fn publish(lowering: &mut Lowering, block: &Section) -> RoutePublish {
         managed: lowering.switch(block, "publish.managed"),
     };
     let Some(node) = block.find("publish") else { return publish };
+    publish_once(lowering, block, node);
     if let Some(arg) = first(node) {
         publish.enabled = lowering.switch_of(node.row, block.context, arg).unwrap_or(true);
     }
     let Some(inner) = &node.block else { return publish };
     publish.enabled = lowering.switch(inner, "enabled");
-    for (name, dotted, field) in
-        [("direct", "publish.direct", &mut publish.direct), ("managed", "publish.managed", &mut publish.managed)]
-    {
-        let given = inner.find(name);
-        // The block must not follow a dotted form, and neither may say twice what the other has said.
-        if let Some(other) = block.find(dotted).filter(|other| given.is_some() || other.span.start < node.span.start) {
-            lowering.report(
-                Diagnostic::error(
-                    "E0527",
-                    other.span,
-                    format!("`{dotted}` and the `publish` block contradict each other"),
-                )
-                .with_related(node.span, "the block is here")
-                .with_help(format!("write `{name}` in the block only")),
-            );
-        }
-        if given.is_some() {
+    for (name, field) in [("direct", &mut publish.direct), ("managed", &mut publish.managed)] {
+        if inner.find(name).is_some() {
             *field = lowering.switch(inner, name);
         }
     }
     publish
+}
+
+/// The dotted forms may follow a block that says neither `enabled` nor the same; nothing may follow them.
+fn publish_once(lowering: &mut Lowering, block: &Section, node: &Node) {
+    let says = |name| node.block.as_ref().is_some_and(|inner| inner.find(name).is_some());
+    for (name, dotted) in [("direct", "publish.direct"), ("managed", "publish.managed")] {
+        let Some(other) = block.find(dotted) else { continue };
+        let first = other.span.start < node.span.start;
+        if first || node.block.is_none() || says("enabled") || says(name) {
+            let (here, there) = if first { (node.span, other.span) } else { (other.span, node.span) };
+            lowering.report(
+                Diagnostic::error("E0527", here, format!("`publish` and `{dotted}` do not go together"))
+                    .with_related(there, "publishing is settled here")
+                    .with_help(format!("write one block: `publish {{ enabled on {name} off }}`")),
+            );
+        }
+    }
 }
 
 fn managed(lowering: &mut Lowering, block: &Section) -> Option<Managed> {

@@ -30,7 +30,7 @@ pub(super) static ROUTE: &[Row] = &[
     Row::block("pull", Context::Pull, "Workers pull the messages."),
     Row::word(
         "deliver_concurrency",
-        Kind::Int(1, i64::MAX),
+        Kind::Int(1, 10_000),
         "",
         "Most deliveries at a time; the one of `defaults` if not given.",
     ),

@@ -54,6 +54,14 @@ pub(crate) fn network(text: &str) -> Option<(IpAddr, u8)> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some((address, if address.is_ipv4() { 32 } else { 128 }));
     }
+    // A zone names an interface of this machine; only the address counts.
+    if let Some((address, zone)) = text.split_once('%') {
+        return address
+            .parse::<std::net::Ipv6Addr>()
+            .ok()
+            .filter(|_| !zone.is_empty())
+            .map(|address| (address.into(), 128));
+    }
     let (address, bits) = text.split_once('/')?;
     if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) || (bits.len() > 1 && bits.starts_with('0')) {
         return None;

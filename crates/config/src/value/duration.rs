@@ -19,13 +19,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, DurationProblem> {
         return Ok(Duration::ZERO);
     }
     if let Some(days) = text.strip_suffix(['d', 'D']).filter(|days| !days.is_empty()) {
-        let days: i64 = days.parse().map_err(|_| DurationProblem::Negative)?;
-        let days = u64::try_from(days).map_err(|_| DurationProblem::Negative)?;
+        let days: i64 = days.parse().map_err(|_not_whole| DurationProblem::Negative)?;
+        let days = u64::try_from(days).map_err(|_below_zero| DurationProblem::Negative)?;
         let nanos = days.checked_mul(86_400_000_000_000).filter(|&nanos| i64::try_from(nanos).is_ok());
         return Ok(Duration::from_nanos(nanos.unwrap_or(0)));
     }
     let nanos = nanoseconds(text).ok_or(DurationProblem::Form)?;
-    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| DurationProblem::Negative)
+    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_below_zero| DurationProblem::Negative)
 }
 
 /// A sign, then numbers with units; the sum must fit signed 64 bits.

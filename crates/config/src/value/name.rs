@@ -85,7 +85,6 @@ pub(crate) fn host_pattern(text: &str) -> Result<HostPattern, &'static str> {
     }
     let host = without_port(host);
     match (wildcard, host) {
-        (true, "") => Err(WILDCARD),
         (false, "") => Err("name a host"),
         (true, host) => Ok(HostPattern(format!("*.{host}"))),
         (false, host) => Ok(HostPattern(host.to_owned())),
@@ -119,6 +118,7 @@ pub(crate) fn egress_rule(text: &str) -> Option<EgressRule> {
         Some(name) => (true, name),
         None => (false, name.as_str()),
     };
+    let name = without_port(name);
     (!name.is_empty() && !name.contains('*')).then(|| EgressRule::Host { name: name.to_owned(), subdomains })
 }
 
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(host("H:8080").as_deref(), Ok("h"));
         assert_eq!(host("*.Example.com").as_deref(), Ok("*.example.com"));
         assert_eq!(host("*").as_deref(), Ok("*"));
-        for text in ["a*b", "*.*.com", "*.", ":80", "http://x/"] {
+        for text in ["a*b", "*.*.com", "*:80", ":80", "http://x/"] {
             assert!(host(text).is_err(), "{text}");
         }
     }
