@@ -73,7 +73,7 @@ pub enum BindError {
 pub fn bind(addr: &str) -> Result<BoundListener, BindError> {
     let malformed = || BindError::Malformed { addr: addr.to_owned() };
     let (host, port) = addr.rsplit_once(':').ok_or_else(malformed)?;
-    let port: u16 = port.parse().map_err(|_: std::num::ParseIntError| malformed())?;
+    let port: u16 = port.parse().map_err(|_not_a_port: std::num::ParseIntError| malformed())?;
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if bare.is_none() && host.contains([':', '[', ']']) {
         return Err(malformed());

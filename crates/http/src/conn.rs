@@ -53,7 +53,7 @@ impl ConnState {
     }
 
     /// Requests so far; wraps around.
-    fn served(&self) -> u32 {
+    pub(crate) fn served(&self) -> u32 {
         self.served.load(Ordering::Relaxed)
     }
 

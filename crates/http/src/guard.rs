@@ -49,8 +49,10 @@ pub(crate) struct Guarded<S> {
 /// Waiting for a request head.
 struct Idle {
     limit: Duration,
-    /// When the wait ends; `None` while a request is being served.
+    /// When the wait ends; `None` until it begins.
     deadline: Option<Instant>,
+    /// Requests served when it began.
+    served: u32,
     /// One timer for the life of the connection, moved only when it fires too early.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -75,7 +77,7 @@ impl<S> Guarded<S> {
             scan: Scan::new(limits.max_target_bytes),
             inject: &[],
             cut: false,
-            idle: Idle { limit: limits.head_timeout, deadline: None, timer: None },
+            idle: Idle { limit: limits.head_timeout, deadline: None, served: 0, timer: None },
             writing: Stall { limit: limits.write_timeout, timer: None },
             closing: Closing::No,
         }
@@ -90,25 +92,35 @@ impl<S> Guarded<S> {
 
     /// Nothing arrived. Decides whether it has been too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state.is_busy() || self.writing.timer.is_some() || !self.scan.in_head() {
-            self.idle.deadline = None;
+        if !self.scan.in_head() {
+            // The reader of the body decides how long that may take.
             return Poll::Pending;
         }
-        self.idle.poll(cx).map(|()| Err(timed_out("no request head in time")))
+        let writing = self.writing.timer.is_some();
+        self.idle.poll(cx, &self.state, writing).map(|()| Err(timed_out("no request head in time")))
     }
 }
 
 impl Idle {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        while timer.as_mut().poll(cx).is_ready() {
-            if timer.deadline() >= deadline {
+    /// hyper may not read again when a request ends, so the timer also runs while one is being served, and then starts over: an idle
+    /// connection is closed after once to twice the limit, a head that does not end after the limit.
+    fn poll(&mut self, cx: &mut Context<'_>, state: &ConnState, writing: bool) -> Poll<()> {
+        loop {
+            let deadline = *self.deadline.get_or_insert_with(|| {
+                self.served = state.served();
+                Instant::now() + self.limit
+            });
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() < deadline {
+                timer.as_mut().reset(deadline);
+            } else if writing || state.is_busy() || state.served() != self.served {
+                self.deadline = None;
+                timer.as_mut().reset(Instant::now() + self.limit);
+            } else {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(deadline);
         }
-        Poll::Pending
     }
 }
 
@@ -151,9 +163,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     /// Passes on what a write came to, and gives up on a peer that takes nothing for too long.
     fn wrote(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if result.is_ready() {
-            if self.writing.timer.take().is_some() {
-                self.idle.deadline = None;
-            }
+            self.writing.timer = None;
             return result;
         }
         let limit = self.writing.limit;

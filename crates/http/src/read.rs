@@ -35,7 +35,7 @@ impl ByteBudget {
 
     fn take(&self, bytes: u64) -> Result<(), BodyError> {
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
-        taken.map(drop).map_err(|_| BodyError::Overloaded)
+        taken.map(drop).map_err(|_left| BodyError::Overloaded)
     }
 }
 

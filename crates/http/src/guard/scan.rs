@@ -116,10 +116,8 @@ impl Scan {
 
     /// Takes one line of a head, or the part of it that is there. The error says where to cut and with what to answer.
     fn read_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], (usize, u16)> {
-        if self.line_len == 0 {
-            if let Some(status) = self.refuse {
-                return Err((0, status));
-            }
+        if let Some(status) = self.refuse.filter(|_| self.line_len == 0) {
+            return Err((0, status));
         }
         let (line, rest) =
             match bytes.iter().position(|byte| *byte == b'\n').and_then(|end| bytes.split_at_checked(end)) {

@@ -1,0 +1,10 @@
+//! Listeners over real sockets.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
+
+mod bind;
+mod bodies;
+mod drain;
+mod framing;
+mod limits;
+mod requests;
+mod site;
