@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   tidy                     check the arrows between crates, file sizes, module docs and banned words
+  reference                write docs/configuration.md from the directive table
   conformance FILE.jsonl   compile each recorded text and compare verdict and meaning with the record";
 
 fn main() -> ExitCode {
@@ -27,6 +28,7 @@ fn run() -> Result<ExitCode> {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["tidy"] => run_tidy(),
+        ["reference"] => run_reference(),
         ["conformance", file] => conformance::run(root()?, Path::new(file)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -44,6 +46,13 @@ fn run_tidy() -> Result<ExitCode> {
     let failures = findings.iter().filter(|finding| finding.is_failure()).count();
     eprintln!("tidy: {failures} failures, {} warnings", findings.len() - failures);
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_reference() -> Result<ExitCode> {
+    let path = root()?.join("docs/configuration.md");
+    std::fs::create_dir_all(root()?.join("docs"))?;
+    std::fs::write(&path, hookaido_config::markdown()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The top folder of the workspace.

@@ -4,6 +4,7 @@
 //! its place. Reads environment variables and files for placeholders only, through [`Environment`]; opens nothing else.
 //! Called by `cli` (every `config` command), `server` (start and reload) and `admin` (edits).
 
+mod adapt;
 mod check;
 mod compile;
 #[cfg(any(test, feature = "conformance"))]
@@ -11,26 +12,33 @@ pub mod conformance;
 mod context;
 mod diff;
 mod environment;
+mod explain;
 mod layout;
 mod lower;
 mod placeholder;
 mod plan;
 mod read;
+mod reference;
 mod report;
 mod suggest;
 mod table;
+mod text;
 mod unsupported;
 mod value;
 
+pub use adapt::adapt;
 pub use compile::{Compiled, Unused, compile};
 pub use context::Context;
 pub use diff::{DiffFile, diff, format};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
+pub use explain::{Explanation, Question, explain};
 pub use layout::LanguageLayout;
 pub use lower::Defaults;
 pub use plan::{Change, Plan, plan};
+pub use reference::{example, markdown, reference};
 pub use report::{one_line, validate_json};
 pub use table::{Kind, Reload, Row, Shape, row, rows};
+pub use text::duration_text;
 pub use unsupported::{secret_refs, unsupported};
 
 /// Whether `path` is `above` or lies below it, by whole segments. Both start with `/`.
