@@ -1,1 +1,10 @@
-//! A `Store` over SQLite.
+//! A `Store` over SQLite: the queue of one node, in one file.
+//!
+//! [`SqliteStore`] turns every operation into a message for one of its threads and never blocks its caller. Waiting for messages, limits and
+//! retention cadence are not its business: they live in `hookaido_queue`.
+
+mod options;
+mod store;
+
+pub use options::{OpenError, SqliteOptions};
+pub use store::SqliteStore;
