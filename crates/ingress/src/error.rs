@@ -5,7 +5,7 @@ use std::time::Duration;
 use hookaido_auth::ClaimError;
 use hookaido_http::{BodyError, Problem, Response};
 use hookaido_queue::store::StoreError;
-use hookaido_telemetry::{IngressReject, Metrics};
+use hookaido_telemetry::{IngressReject, Metrics, Pressure};
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -24,6 +24,8 @@ pub(crate) enum Reject {
     Body(BodyError),
     /// The headers to keep are longer than the route allows.
     HeadersTooLarge,
+    /// The queue falls behind.
+    Pressure(Pressure),
     /// No message more fits.
     QueueFull,
     /// The queue cannot be written.
@@ -93,6 +95,12 @@ impl Reject {
                 "the headers are longer than this route allows",
                 IngressReject::HeadersTooLarge,
             ),
+            Self::Pressure(pressure) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "adaptive_backpressure",
+                "the queue falls behind; try again later",
+                IngressReject::AdaptiveBackpressure(*pressure),
+            ),
             Self::QueueFull => {
                 (StatusCode::SERVICE_UNAVAILABLE, "queue_full", "the queue is full", IngressReject::QueueFull)
             }
@@ -116,7 +124,7 @@ impl Reject {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).map(|s| s.max(1)),
-            Self::QueueFull | Self::Unavailable | Self::NoncesFull => Some(5),
+            Self::Pressure(_) | Self::QueueFull | Self::Unavailable | Self::NoncesFull => Some(5),
             Self::Body(BodyError::Overloaded) => Some(1),
             Self::NotFound | Self::Method(_) | Self::Unauthorized(_) | Self::Body(_) | Self::HeadersTooLarge => None,
         }
@@ -192,6 +200,7 @@ mod tests {
             (Reject::Body(BodyError::TimedOut), "408 body_timeout Other None"),
             (Reject::Body(BodyError::Overloaded), "503 overloaded MemoryPressure Some(1)"),
             (Reject::HeadersTooLarge, "413 headers_too_large HeadersTooLarge None"),
+            (Reject::Pressure(Pressure::ReadyLag), "503 adaptive_backpressure AdaptiveBackpressure(ReadyLag) Some(5)"),
             (Reject::from(StoreError::Full), "503 queue_full QueueFull Some(5)"),
             (Reject::from(StoreError::Unavailable("disk full".into())), "503 store_unavailable Store Some(5)"),
             (Reject::from(StoreError::Corrupt("".into())), "503 store_unavailable Store Some(5)"),

@@ -10,6 +10,7 @@ mod headers;
 mod limit;
 mod matcher;
 mod paths;
+mod pressure;
 mod query;
 mod router;
 mod state;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::limit::Limiter;
+use crate::pressure::Gauge;
 
 /// Shared by all tables of a process.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct State {
     pub(crate) nonces: Arc<NonceStore>,
     /// Bodies that are being read, over all connections.
     pub(crate) bodies: ByteBudget,
+    /// How far the queue is behind.
+    pub(crate) pressure: Gauge,
     /// Runs what must finish although the sender is gone.
     pub(crate) tasks: TaskTracker,
     /// Limiters that a table holds, so that a new table with the same settings takes over the balance.
@@ -36,7 +39,13 @@ impl State {
     /// A state without memories. `tasks` is the tracker that the process drains before it closes the queue.
     #[must_use]
     pub fn new(bodies: ByteBudget, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { nonces: NonceStore::new(), bodies, tasks, limiters: Mutex::default() })
+        Arc::new(Self {
+            nonces: NonceStore::new(),
+            bodies,
+            tasks,
+            pressure: Gauge::default(),
+            limiters: Mutex::default(),
+        })
     }
 
     /// The limiter of a route, or of all (`None`), with its present balance if any table uses the same settings there.

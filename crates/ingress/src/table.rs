@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hookaido_auth::{AuthError, BasicAuth, HmacVerifier, SecretPools, SecretSource};
 use hookaido_http::{Request, clean_path};
-use hookaido_model::config::{IngressAuth, Route, RouteWork};
-use hookaido_model::{Config, Lane, LaneId, PULL_TARGET};
+use hookaido_model::config::{AdaptiveBackpressure, Ingress, IngressAuth, Route, RouteWork};
+use hookaido_model::{Lane, LaneId, PULL_TARGET};
 use hookaido_queue::Queue;
 use hookaido_telemetry::Metrics;
 use http::HeaderValue;
@@ -25,8 +25,12 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a table is made of.
 pub struct Parts<'a> {
-    /// The configuration; only `ingress` and `routes` are read.
-    pub config: &'a Config,
+    /// The `ingress` block.
+    pub ingress: &'a Ingress,
+    /// `defaults { adaptive_backpressure { ... } }`.
+    pub adaptive_backpressure: &'a AdaptiveBackpressure,
+    /// All routes of the configuration, in the order of the file.
+    pub routes: &'a [Route],
     /// The lane of a pair of route and target. The server asks the queue for all of them before.
     pub lane: &'a dyn Fn(&str, &str) -> Option<Arc<Lane>>,
     /// Reads inline secrets.
@@ -43,7 +47,7 @@ pub struct Parts<'a> {
 
 impl fmt::Debug for Parts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Parts({} routes)", self.config.routes.len())
+        write!(f, "Parts({} routes)", self.routes.len())
     }
 }
 
@@ -83,6 +87,7 @@ pub struct Table {
     router: Router,
     /// Those that ingress serves, in the order of the file.
     routes: Vec<Compiled>,
+    adaptive_backpressure: AdaptiveBackpressure,
     pub(crate) queue: Queue,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) state: Arc<State>,
@@ -117,11 +122,14 @@ impl Table {
     /// # Errors
     /// If any route cannot be served exactly as the configuration says.
     pub fn build(parts: &Parts<'_>) -> Result<Self, BuildError> {
-        let overall = parts.config.ingress.rate_limit.map(|limit| parts.state.limiter(None, limit));
-        let served = parts.config.routes.iter().filter(|route| route.channel.served_at_ingress());
+        let wanted = parts.adaptive_backpressure.enabled;
+        parts.state.pressure.wanted.store(wanted, std::sync::atomic::Ordering::Relaxed);
+        let overall = parts.ingress.rate_limit.map(|limit| parts.state.limiter(None, limit));
+        let served = parts.routes.iter().filter(|route| route.channel.served_at_ingress());
         Ok(Self {
             router: Router::new(served.clone().map(|route| (&*route.path, &route.matches)))?,
             routes: served.map(|route| Compiled::new(route, overall.as_ref(), parts)).collect::<Result<_, _>>()?,
+            adaptive_backpressure: parts.adaptive_backpressure.clone(),
             queue: parts.queue.clone(),
             metrics: Arc::clone(parts.metrics),
             state: Arc::clone(parts.state),
@@ -135,8 +143,8 @@ impl Table {
         Self { body_deadline, ..self }
     }
 
-    /// Everything that can be said before the body: which route takes the request, whether its rate allows it, whether its basic
-    /// credentials are good. Returns the number of the route.
+    /// Everything that can be said before the body: which route takes the request, whether its rate and the state of the queue allow
+    /// it, whether its basic credentials are good. Returns the number of the route.
     pub(crate) fn admit(&self, request: &Request, peer: SocketAddr) -> Result<usize, Reject> {
         let seen = Seen { uri: request.uri(), headers: request.headers(), ip: peer.ip().to_canonical() };
         let path = clean_path(request.uri().path());
@@ -144,6 +152,10 @@ impl Table {
         let route = self.routes.get(index).ok_or(Reject::NotFound)?;
         if let Some(limiter) = &route.limiter {
             limiter.take().map_err(Reject::RateLimited)?;
+        }
+        if self.adaptive_backpressure.enabled {
+            let pressure = self.state.pressure.judge(&self.adaptive_backpressure, self.queue.clock().now());
+            pressure.map_or(Ok(()), |pressure| Err(Reject::Pressure(pressure)))?;
         }
         if let Gate::Basic(basic) = &route.gate {
             let authorization = request.headers().get(http::header::AUTHORIZATION);

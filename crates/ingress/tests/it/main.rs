@@ -1,0 +1,9 @@
+//! Ingress in process, over the memory store.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod auth;
+mod flow;
+mod limits;
+mod nonces;
+mod support;
