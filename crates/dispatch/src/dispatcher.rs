@@ -124,12 +124,12 @@ impl Dispatcher {
     /// # Errors
     /// Why the plan cannot run.
     pub fn prepare(&self, plan: DispatchPlan, pools: &SecretPools) -> Result<PreparedPlan, PlanError> {
-        let secrets = Secrets { source: &*self.0.secrets, pools };
+        let secrets = Secrets { source: Arc::clone(&self.0.secrets), pools: pools.clone() };
         let (client, renewed) = self.client(&plan)?;
         let mut routes = Vec::with_capacity(plan.routes.len());
         for route in plan.routes {
             let lanes = route.targets.iter().map(|target| {
-                let made = Target::new(target, &client.http, secrets, &self.0.path)?;
+                let made = Target::new(target, &client.http, &secrets, &self.0.path)?;
                 Ok((Arc::clone(&target.lane), made))
             });
             let lanes = lanes.collect::<Result<Vec<_>, PlanError>>()?;
@@ -148,7 +148,9 @@ impl Dispatcher {
         if state.stopped {
             return;
         }
-        state.client = Some(client);
+        if state.client.replace(client).is_none() {
+            tracing::info!(target: "hookaido", routes = routes.len(), "dispatcher_started");
+        }
         let mut before = std::mem::take(&mut state.running);
         for (plan, setup) in routes {
             let running = match before.remove(&plan.route) {

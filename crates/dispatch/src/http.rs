@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookaido_auth::Signer;
 use hookaido_model::config::{Delivery, HttpDelivery};
 use hookaido_model::{Clock, Content};
 use http::header::{CONTENT_LENGTH, LOCATION};
@@ -27,6 +26,7 @@ mod connect;
 mod headers;
 pub(crate) mod resolve;
 mod retry_after;
+mod signing;
 mod stream;
 pub(crate) mod tls;
 mod url;
@@ -35,6 +35,7 @@ pub(crate) use connect::Tls;
 use connect::{ConnectError, Connector};
 use headers::{Configured, Unsendable};
 use resolve::Resolve;
+use signing::{SigningError, TargetSigner};
 use url::{TargetUrl, UrlError};
 
 /// Most requests of one delivery, the first included.
@@ -60,7 +61,7 @@ pub(crate) struct HttpTarget {
     client: HttpClient,
     url: Result<TargetUrl, UrlError>,
     configured: Result<Configured, Unsendable>,
-    signer: Option<Signer>,
+    signer: Option<TargetSigner>,
     timeout: Duration,
 }
 
@@ -72,7 +73,7 @@ enum Failure {
     #[error(transparent)]
     Header(#[from] Unsendable),
     #[error(transparent)]
-    Signing(#[from] hookaido_auth::sign::NoValidSecret),
+    Signing(#[from] SigningError),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error("redirected to an unusable `Location`: {0}")]
@@ -90,13 +91,10 @@ impl HttpTarget {
         delivery: &Delivery,
         http: &HttpDelivery,
         client: &HttpClient,
-        secrets: Secrets<'_>,
+        secrets: &Secrets,
     ) -> Result<Self, hookaido_auth::AuthError> {
-        let signer = http
-            .signing
-            .as_ref()
-            .map(|signing| Signer::build_with_pools(signing, secrets.pools, secrets.source))
-            .transpose()?;
+        let signer =
+            http.signing.as_ref().map(|signing| TargetSigner::new(signing, secrets, client.clock.now())).transpose()?;
         Ok(Self {
             client: client.clone(),
             url: TargetUrl::parse(&delivery.target),
@@ -182,7 +180,7 @@ impl HttpClient {
         own: bool,
     ) -> Result<Response<Incoming>, Failure> {
         if let Some(signer) = target.signer.as_ref().filter(|_| own) {
-            let signed = signer.sign(Method::POST.as_str(), url.uri.path(), &content.payload, self.clock.now())?;
+            let signed = signer.sign(url.uri.path(), &content.payload, self.clock.now()).await?;
             for (name, value) in [signed.signature, signed.timestamp] {
                 headers.insert(name, value);
             }
@@ -245,3 +243,6 @@ fn failure(error: &hyper_util::client::legacy::Error) -> Failure {
     }
     Failure::Exchange(if text.is_empty() { error.to_string() } else { text })
 }
+
+#[cfg(test)]
+mod tests;

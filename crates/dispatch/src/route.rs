@@ -157,7 +157,8 @@ impl RouteTask {
     fn retire(&mut self, lanes: Vec<LaneSlot>) {
         for mut lane in lanes {
             lane.retired = true;
-            self.settling.extend(lane.buffer.drain(..).filter_map(|envelope| Conclusion::unsent(&envelope)));
+            self.settling
+                .extend(std::iter::from_fn(|| lane.take()).filter_map(|envelope| Conclusion::unsent(&envelope)));
             if lane.in_flight > 0 {
                 self.lanes.push(lane);
             }
@@ -178,7 +179,7 @@ impl RouteTask {
     fn start_try(&mut self, at: usize) {
         let now = self.context.clock().now();
         let Some(lane) = self.lanes.get_mut(at) else { return };
-        let Some(envelope) = lane.buffer.pop_front() else { return };
+        let Some(envelope) = lane.take() else { return };
         if !lane.lease_covers_a_try(&envelope, now) {
             self.settling.extend(Conclusion::unsent(&envelope));
             return;
@@ -227,7 +228,7 @@ impl RouteTask {
                 let envelopes = batch.keep();
                 lane.dry = envelopes.len() < granted.asked;
                 lane.failures = 0;
-                lane.buffer.extend(envelopes);
+                lane.fill(envelopes);
             }
             Err(_logged) => lane.failures = lane.failures.saturating_add(1),
         }

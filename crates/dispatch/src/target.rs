@@ -17,10 +17,11 @@ use crate::reply::Reply;
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// Where signing secrets come from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Secrets<'a> {
-    pub(crate) source: &'a dyn SecretSource,
-    pub(crate) pools: &'a SecretPools,
+#[derive(Clone, Debug)]
+pub(crate) struct Secrets {
+    pub(crate) source: Arc<dyn SecretSource>,
+    /// Named secrets of the configuration.
+    pub(crate) pools: SecretPools,
 }
 
 /// One target.
@@ -47,7 +48,7 @@ impl Target {
     pub(crate) fn new(
         plan: &TargetPlan,
         client: &HttpClient,
-        secrets: Secrets<'_>,
+        secrets: &Secrets,
         path: &OsStr,
     ) -> Result<Arc<Self>, PlanError> {
         let delivery = &plan.delivery;

@@ -177,3 +177,47 @@ fn a_mapped_network_is_the_ipv4_network() {
     let policy = policy(|e| e.deny = vec![cidr("::ffff:10.0.0.0", 104)]);
     assert!(!allowed(&policy, "a", &["10.9.9.9"]) && allowed(&policy, "a", &["11.0.0.1"]));
 }
+
+mod properties {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// IPv6 addresses that lead to an IPv4 one.
+    fn disguises(ip: Ipv4Addr) -> Vec<IpAddr> {
+        let [a, b, c, d] = ip.octets().map(u16::from);
+        let (high, low) = ((a << 8) | b, (c << 8) | d);
+        vec![
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low).into(),
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low).into(),
+            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low).into(),
+            Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1).into(),
+            Ipv6Addr::new(0x2001, 0, 1, 2, 3, 4, !high, !low).into(),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_disguised_address_is_refused_like_itself(bits in any::<u32>(), private in 0usize..4) {
+            // half of all addresses are public: mix in private ones
+            let bits = match private { 0 => bits & 0x00ff_ffff | 0x0a00_0000, 1 => bits & 0xffff | 0xc0a8_0000, _ => bits };
+            let ip = Ipv4Addr::from(bits);
+            let protected = policy(|e| e.dns_rebind_protection = true);
+            let denying = policy(|e| e.deny = vec![EgressRule::Cidr(ip.into(), 32)]);
+            let blocked = protected.check_addresses("x", &[ip.into()]).is_err();
+            for disguise in disguises(ip) {
+                prop_assert!(!blocked || protected.check_addresses("x", &[disguise]).is_err(), "{disguise}");
+                prop_assert!(denying.check_addresses("x", &[disguise]).is_err(), "{disguise}");
+            }
+        }
+
+        #[test]
+        fn a_name_never_passes_an_exact_rule_of_another(name in "[a-zA-Z0-9.-]{1,20}") {
+            let policy = policy(|e| e.allow = vec![host("only.example")]);
+            let is_it = name.to_ascii_lowercase().trim_end_matches('.') == "only.example";
+            prop_assert_eq!(allowed(&policy, &name, &["1.1.1.1"]), is_it);
+        }
+    }
+}

@@ -15,8 +15,8 @@ use crate::target::Target;
 
 /// A target that answers within this time is leased for ahead, so that it never waits for the store.
 const QUICK: Duration = Duration::from_millis(50);
-/// Most messages leased ahead.
-const AHEAD: usize = 64;
+/// Most messages leased ahead, and the size in bytes above which nothing is.
+const AHEAD: (usize, usize) = (64, 1 << 20);
 /// A lease must last this much longer than a try, for the settlement.
 const SETTLING: Duration = Duration::from_secs(1);
 
@@ -27,7 +27,9 @@ pub(super) struct LaneSlot {
     /// Not in the plan any more; nothing is started.
     pub(super) retired: bool,
     /// Leased and not sent yet.
-    pub(super) buffer: VecDeque<Envelope>,
+    buffer: VecDeque<Envelope>,
+    /// Size of their bodies.
+    buffered_bytes: usize,
     pub(super) in_flight: usize,
     /// Whether a wish is out.
     pub(super) leasing: bool,
@@ -57,6 +59,7 @@ impl LaneSlot {
             target,
             retired: false,
             buffer: VecDeque::new(),
+            buffered_bytes: 0,
             in_flight: 0,
             leasing: false,
             dry: true,
@@ -81,6 +84,19 @@ impl LaneSlot {
 
     pub(super) fn has_work(&self) -> bool {
         !self.retired && !self.buffer.is_empty()
+    }
+
+    /// Takes leased messages in.
+    pub(super) fn fill(&mut self, envelopes: Vec<Envelope>) {
+        self.buffered_bytes += envelopes.iter().map(size).sum::<usize>();
+        self.buffer.extend(envelopes);
+    }
+
+    /// The next message to send, or to give back.
+    pub(super) fn take(&mut self) -> Option<Envelope> {
+        let envelope = self.buffer.pop_front()?;
+        self.buffered_bytes = self.buffered_bytes.saturating_sub(size(&envelope));
+        Some(envelope)
     }
 
     /// Smaller goes first: the least busy, then the one that waits longest.
@@ -113,13 +129,18 @@ impl LaneSlot {
             // idle: wait for what the lane may start at once, whatever its siblings do
             return if shares.reserve == 0 { room.max(1) } else { shares.reserve };
         }
-        let ahead = if self.pace <= QUICK { shares.limit.min(AHEAD) } else { 0 };
+        let (most, bytes) = AHEAD;
+        let ahead = if self.pace <= QUICK && self.buffered_bytes < bytes { shares.limit.min(most) } else { 0 };
         let useful = room + ahead;
         let wish = useful.saturating_sub(self.buffer.len());
         let wish = if self.dry && shares.reserve > 0 { wish.min(shares.reserve) } else { wish };
         // small wishes are not worth a transaction while there is something to send
         if self.buffer.is_empty() || wish * 2 >= useful { wish } else { 0 }
     }
+}
+
+fn size(envelope: &Envelope) -> usize {
+    envelope.content.as_ref().map_or(0, |content| content.payload.len())
 }
 
 /// Delivers one message and reports how it went, also when it is cut off or its task dies.

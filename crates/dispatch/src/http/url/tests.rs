@@ -84,3 +84,32 @@ fn locations_are_resolved() {
     assert_eq!(base.join(":bad"), Err(UrlError::NoScheme));
     assert_eq!(base.join("ftp://x/"), Err(UrlError::Scheme("ftp".to_owned())));
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_gives_a_plain_uri_or_an_error(text in r"(https?|HTTP|ftp)?:?/{0,3}[\[\]a-zA-Z0-9@:.%\\/?# ü_-]{0,40}") {
+            if let Ok(url) = TargetUrl::parse(&text) {
+                let authority = url.uri.authority().unwrap().as_str();
+                prop_assert!(!authority.contains(['@', '\\', '%']) && !url.host().is_empty());
+                prop_assert!(matches!(url.scheme(), "http" | "https"));
+                prop_assert!(url.uri.path().starts_with('/'));
+                let again = TargetUrl::parse(&url.uri.to_string()).unwrap();
+                prop_assert_eq!(again.uri, url.uri);
+            }
+        }
+
+        #[test]
+        fn a_location_leads_to_a_plain_uri_or_an_error(location in r"(https?:)?/{0,3}[\[\]a-z0-9@:.%\\/?# ü]{0,30}") {
+            let base = TargetUrl::parse("http://u:p@a.example/b/c").unwrap();
+            if let Ok(url) = base.join(&location) {
+                prop_assert!(!url.uri.authority().unwrap().as_str().contains('@'));
+                prop_assert!(url.same_origin(&base) || url.credentials != base.credentials);
+            }
+        }
+    }
+}
