@@ -1,5 +1,15 @@
 //! The queue above its backends.
 //!
-//! Owns the `Store` trait, and all that is the same for every backend.
+//! Owns the [`Store`] trait, and all that is the same for every backend: waiting, wake-ups, repeats and the cadence of upkeep
+//! ([`Queue`]), a backend in memory ([`MemoryStore`]), and the suite that every backend passes ([`conformance`]). Knows neither HTTP
+//! nor SQL.
 
+pub mod memory;
+pub mod queue;
 pub mod store;
+
+mod random;
+
+pub use memory::MemoryStore;
+pub use queue::{LeaseWish, LeasedBatch, Queue, QueueSettings, SettleError};
+pub use store::Store;

@@ -56,7 +56,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
 /// Who is told what a commit made possible. Called by the store after the commit, on its own thread; must not block.
 pub trait Observer: Send + Sync + fmt::Debug + 'static {
-    /// Messages of the lane became ready, or will be at `at` when that is later than now.
+    /// Messages of the lane became ready, or will be at `at` when that is later than now. Several messages may share a call. Also
+    /// called after a lease that left ready messages behind: whoever waits next takes those.
     fn ready(&self, lane: LaneId, at: UnixMillis);
     /// A lease was given or changed that ends at `at`.
     fn lease_ends(&self, at: UnixMillis);

@@ -1,0 +1,1 @@
+//! What only the memory store does; the rest is in the conformance suite.

@@ -1,0 +1,1 @@
+//! The handle: waiting, cancellation, repeats, upkeep.
