@@ -29,6 +29,7 @@ const ROLLBACK: Family = family("hookaido_store_sqlite_tx_rollback_total", "SQLi
 const CHECKPOINT: Family = family("hookaido_store_sqlite_checkpoint_total", "SQLite checkpoints done.");
 const CHECKPOINT_ERRORS: Family =
     family("hookaido_store_sqlite_checkpoint_errors_total", "SQLite checkpoints that failed.");
+const WAL_BYTES: Family = family("hookaido_store_sqlite_wal_bytes_total", "Bytes appended to the write-ahead log.");
 const MEMORY_ITEMS: Family = family("hookaido_store_memory_items", "Messages in memory, by state.");
 const MEMORY_BYTES: Family = family("hookaido_store_memory_retained_bytes", "Estimated bytes in memory, by state.");
 const MEMORY_BYTES_TOTAL: Family =
@@ -184,6 +185,7 @@ struct Sqlite {
     rollback: Count,
     checkpoints: Count,
     checkpoint_errors: Count,
+    wal_bytes: Count,
 }
 
 #[derive(Debug)]
@@ -283,6 +285,13 @@ impl StoreMetrics {
         }
     }
 
+    /// Bytes were appended to the write-ahead log of SQLite.
+    pub fn wal_appended(&self, bytes: u64) {
+        if let Some(sqlite) = self.sqlite.get() {
+            sqlite.wal_bytes.add(bytes);
+        }
+    }
+
     /// An operation failed.
     pub fn error(&self, op: StoreOp, kind: ErrorKind) {
         self.count_error(op, kind, 1);
@@ -368,6 +377,7 @@ impl Sqlite {
             rollback: registry.count(ROLLBACK, &[]),
             checkpoints: registry.count(CHECKPOINT, &[]),
             checkpoint_errors: registry.count(CHECKPOINT_ERRORS, &[]),
+            wal_bytes: registry.count(WAL_BYTES, &[]),
         }
     }
 }

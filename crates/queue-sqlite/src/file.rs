@@ -1,0 +1,143 @@
+//! The files of one queue: the lock, and connections with their settings.
+//!
+//! Everything that opens a file is here; nothing here knows what the tables mean.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, FileControl, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{OpenError, SqliteOptions};
+
+/// Below this version a checkpoint that runs beside a writer can damage the file (the WAL reset bug).
+const OLDEST_LIBRARY: i32 = 3_051_003;
+
+/// Bytes of a page. The unit in which the log counts.
+pub(crate) const PAGE: u32 = 4096;
+
+/// The path of one queue and what was found there. Holds the lock as long as it lives.
+#[derive(Debug)]
+pub(crate) struct QueueFile {
+    pub(crate) path: PathBuf,
+    options: SqliteOptions,
+    identity: (u64, u64),
+    _lock: File,
+}
+
+impl QueueFile {
+    /// Locks the path, checks that the file is ours or new, and returns the writer's connection with the present schema.
+    pub(crate) fn open(path: &Path, options: SqliteOptions) -> Result<(Self, Connection), OpenError> {
+        if rusqlite::version_number() < OLDEST_LIBRARY {
+            return Err(OpenError::OldLibrary { found: rusqlite::version() });
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        }
+        crate::schema::check_kind(path)?;
+        let lock = lock(path)?;
+        let mut file = Self { path: path.to_owned(), options, identity: (0, 0), _lock: lock };
+        let conn = file.connect_first()?;
+        file.identity = identity(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok((file, conn))
+    }
+
+    fn connect_first(&self) -> Result<Connection, OpenError> {
+        // Says more than SQLite about why a file cannot be written.
+        let probe = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
+        probe.map_err(|source| OpenError::Io { path: self.path.clone(), source })?;
+        let sqlite = |source| OpenError::Sqlite { file: self.path.clone(), source };
+        let conn = self.open_connection(OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+        crate::schema::migrate(&conn, &self.path)?;
+        self.settle_writer(&conn).map_err(sqlite)?;
+        Ok(conn)
+    }
+
+    /// Another connection that may write: the writer's after a fault, or the checkpointer's.
+    pub(crate) fn connect_writer(&self) -> rusqlite::Result<Connection> {
+        let conn = self.open_connection(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        self.settle_writer(&conn)?;
+        Ok(conn)
+    }
+
+    /// A connection for the checkpointer, which needs no cache.
+    pub(crate) fn connect_checkpointer(&self) -> rusqlite::Result<Connection> {
+        let conn = self.connect_writer()?;
+        conn.execute_batch("PRAGMA cache_size = 10;")?;
+        Ok(conn)
+    }
+
+    /// A connection that cannot write.
+    pub(crate) fn connect_reader(&self) -> rusqlite::Result<Connection> {
+        let conn = self.open_connection(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let kib = self.options.cache_bytes / 4096;
+        conn.execute_batch(&format!("PRAGMA query_only = ON; PRAGMA cache_size = -{kib};"))?;
+        Ok(conn)
+    }
+
+    fn open_connection(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
+        let conn = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        conn.execute_batch(
+            "PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF;",
+        )?;
+        Ok(conn)
+    }
+
+    fn settle_writer(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let kib = self.options.cache_bytes / 1024;
+        conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
+        conn.execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -{kib};"
+        ))?;
+        if let Some(bytes) = self.options.size_limit {
+            conn.execute_batch(&format!("PRAGMA max_page_count = {};", bytes / u64::from(PAGE)))?;
+        }
+        // The log keeps its place on the disk, so that the next run overwrites it rather than growing it again.
+        conn.file_control(Some(c"main"), FileControl::PersistWal(&mut 1))
+    }
+
+    /// Whether the path still leads to the file that was opened.
+    pub(crate) fn is_in_place(&self) -> bool {
+        identity(&self.path).is_ok_and(|found| found == self.identity)
+    }
+
+    /// Size of the write-ahead log on the disk.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-wal");
+        std::fs::metadata(name).map_or(0, |meta| meta.len())
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Takes the lock beside the file, or says who has it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".lock");
+    let lock = PathBuf::from(name);
+    let io = |source| OpenError::Io { path: lock.clone(), source };
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock).map_err(io)?;
+    if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(io(error.into()));
+        }
+        let mut pid = String::new();
+        let read = file.by_ref().take(20).read_to_string(&mut pid);
+        let pid = pid.trim();
+        let known = read.is_ok() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
+        let holder = if known { format!("process {pid}") } else { "another process".to_owned() };
+        return Err(OpenError::Locked { file: path.to_owned(), lock: lock.clone(), holder });
+    }
+    // Who holds it is a courtesy to the reader of the message above; the lock itself does not depend on it.
+    let note = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    note.map_err(io)?;
+    Ok(file)
+}
