@@ -65,6 +65,7 @@ pub fn compile(bytes: &[u8], environment: &dyn Environment) -> Compiled {
         let (found, parts) = meaning(&tree, environment, intact);
         let broken: Vec<Span> = diagnostics.iter().filter(|d| d.is_error()).map(|d| d.span).collect();
         diagnostics.extend(found.into_iter().filter(|d| !broken.iter().any(|span| touches(d.span, *span))));
+        drop_consequences(&mut diagnostics);
         lowered = Some(parts);
     }
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span, diagnostic.code));
@@ -77,6 +78,14 @@ pub fn compile(bytes: &[u8], environment: &dyn Environment) -> Compiled {
 
 fn touches(a: Span, b: Span) -> bool {
     a.start < b.end && b.start < a.end
+}
+
+/// A value whose placeholder failed is wrong for that reason alone.
+fn drop_consequences(diagnostics: &mut Vec<Diagnostic>) {
+    let failed = |d: &&Diagnostic| matches!(d.code, "E0301" | "E0302" | "E0303");
+    let failed: Vec<Span> = diagnostics.iter().filter(failed).map(|d| d.span).take(MAX_DIAGNOSTICS).collect();
+    let holds = |d: &Diagnostic| failed.iter().any(|span| d.span.start <= span.start && span.end <= d.span.end);
+    diagnostics.retain(|d| !(d.code.starts_with("E02") && holds(d)));
 }
 
 /// Keeps the first diagnostics, errors before warnings.
@@ -111,8 +120,8 @@ fn meaning(tree: &Tree, environment: &dyn Environment, intact: bool) -> (Vec<Dia
     let [ingress, pull_api, admin_api, queue_limits, secrets, defaults, observability] = &absent;
     let block = |name: &str, absent| top.section(name).unwrap_or(absent);
     for name in ["ingress", "pull_api", "admin_api"] {
-        if let Some(section) = top.section(name) {
-            lower::default_listen(&mut lowering, section);
+        if let Some(node) = top.find(name) {
+            lower::default_listen(&mut lowering, node);
         }
     }
     let ingress = lower::ingress(&mut lowering, block("ingress", ingress));

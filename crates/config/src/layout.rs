@@ -63,11 +63,13 @@ fn row_len(context: Context, row: &Row, items: &[Item]) -> usize {
         Shape::Block => 1,
         Shape::WordOrBlock | Shape::NamedBlock | Shape::Channel => 2,
         Shape::Matchers => 1 + count(items, 1, |word| !word.quoted && word.value.starts_with('@')),
-        Shape::TokenAuth => 3,
+        Shape::TokenAuth if is(items, 1, "token") => 3,
+        Shape::TokenAuth => unknown_form_len(context, items),
         Shape::RouteAuth => match word_at(items, 1) {
             Some(kind) if kind.is("basic") => 4,
             Some(kind) if kind.is("hmac") && is(items, 2, "secret_ref") => 4,
-            _ => 3,
+            Some(kind) if kind.is("hmac") || kind.is("forward") => 3,
+            _ => unknown_form_len(context, items),
         },
         Shape::Sign => {
             if is(items, 1, "hmac") && is(items, 2, "secret_ref") {
@@ -85,6 +87,11 @@ fn row_len(context: Context, row: &Row, items: &[Item]) -> usize {
         }
         Shape::Deliver => 2 + usize::from(is(items, 1, "exec")),
     }
+}
+
+/// A form that nobody knows: as an unknown directive, up to what is known again.
+fn unknown_form_len(context: Context, items: &[Item]) -> usize {
+    2 + count(items, 2, |word| !word.line_start && !is_directive(context, word))
 }
 
 /// Whether a word is an option of `retry`.

@@ -6,6 +6,7 @@
 
 mod adapt;
 mod check;
+mod codes;
 mod compile;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -13,10 +14,14 @@ mod context;
 mod diff;
 mod environment;
 mod explain;
+#[cfg(test)]
+mod golden;
 mod layout;
 mod lower;
 mod placeholder;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod read;
 mod reference;
 mod report;
@@ -27,6 +32,7 @@ mod unsupported;
 mod value;
 
 pub use adapt::adapt;
+pub use codes::{CODES, code_meaning};
 pub use compile::{Compiled, Unused, compile};
 pub use context::Context;
 pub use diff::{DiffFile, diff, format};

@@ -6,7 +6,7 @@ use hookaido_syntax::Diagnostic;
 
 use super::Lowering;
 use super::values::{default_of, full_name, given, is_given};
-use crate::read::Section;
+use crate::read::{Node, Section};
 use crate::value::{self, trim};
 
 /// `ingress`.
@@ -91,12 +91,13 @@ pub(super) fn address(lowering: &mut Lowering, section: &Section, name: &str) ->
 }
 
 /// Warns about an API whose block does not say where it listens, as the reference does.
-pub(crate) fn default_listen(lowering: &mut Lowering, section: &Section) {
+pub(crate) fn default_listen(lowering: &mut Lowering, node: &Node) {
+    let Some(section) = &node.block else { return };
     if !is_given(section, "listen") {
         let (title, default) = (section.context.title(), default_of(section.context, "listen"));
         lowering.warn(
             "W0201",
-            section.span,
+            node.name.span,
             format!("`{title}.listen` is not given, so the default {default} is used"),
         );
     }
@@ -122,6 +123,9 @@ pub(super) fn tokens(lowering: &mut Lowering, section: &Section) -> Vec<SecretRe
 pub(super) fn rate_limit(lowering: &mut Lowering, section: &Section) -> Option<RateLimit> {
     let burst = lowering.int_given(section, "burst");
     let Some((row, arg)) = given(section, "rps") else {
+        if is_given(section, "rps") {
+            return None;
+        }
         lowering.error_help("E0403", section.span, "`rate_limit` needs `rps`", "write `rps N`, requests a second");
         return None;
     };

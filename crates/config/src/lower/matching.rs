@@ -85,7 +85,7 @@ fn conditions(lowering: &mut Lowering, block: &Section) -> Match {
         match value::host_pattern(&host.value) {
             Ok(pattern) => found.hosts.push(pattern),
             Err(problem) => {
-                let message = format!("`match.host` must {problem}");
+                let message = format!("`match host` {problem}");
                 let help = "write a host name, `*.example.com` or `*`";
                 lowering.error_help("E0215", host.span.unwrap_or_default(), message, help);
             }

@@ -75,7 +75,12 @@ fn route(lowering: &mut Lowering, node: &Node, channel: Channel, scope: &Scope<'
         } else {
             "the path of a route must start with `/`"
         };
-        lowering.error_help("E0110", name.span, message, "write it like `/webhooks/github`");
+        let directive = crate::table::row(crate::Context::Top, &name.text).filter(|row| !row.is_pattern());
+        let help = directive.map_or_else(
+            || "write it like `/webhooks/github`".to_owned(),
+            |row| format!("write the directive `{}` without quotes", row.name),
+        );
+        lowering.error_help("E0110", name.span, message, help);
     }
     let matches = route_match(lowering, block, scope.matchers);
     let auth = route_auth(lowering, block, scope.secret_ids);
@@ -130,19 +135,20 @@ fn channel_rules(lowering: &mut Lowering, block: &Section, channel: Channel) {
 
 fn work(lowering: &mut Lowering, block: &Section, channel: Channel, scope: &Scope<'_>, name: &Arg) -> RouteWork {
     let (path, place) = (trim(&name.text), name.span);
+    let mentioned = |name| block.mentions(name);
     let pull_node = block.find("pull");
     let deliver_node = block.find("deliver");
     let concurrency = lowering.int_given(block, "deliver_concurrency").map(clamp);
     match (channel, pull_node, deliver_node) {
-        (Channel::Outbound, _, None) => {
+        (Channel::Outbound, _, None) if !mentioned("deliver") => {
             let message = format!("`outbound` route `{path}` needs `deliver`");
             lowering.error_help("E0521", place, message, "write `deliver \"https://...\" { }` in it");
         }
-        (Channel::Internal, None, _) => {
+        (Channel::Internal, None, _) if !mentioned("pull") => {
             let message = format!("`internal` route `{path}` needs `pull`");
             lowering.error_help("E0521", place, message, "write `pull { path /... }` in it");
         }
-        (Channel::Bare | Channel::Inbound, None, None) => {
+        (Channel::Bare | Channel::Inbound, None, None) if !mentioned("pull") && !mentioned("deliver") => {
             let help = "write `pull { path /... }` for workers that pull, or `deliver \"https://...\" { }` to push";
             lowering.error_help("E0522", place, format!("route `{path}` does nothing with its messages"), help);
         }
@@ -155,7 +161,7 @@ fn work(lowering: &mut Lowering, block: &Section, channel: Channel, scope: &Scop
     }
     let pull = pull_node.and_then(|node| node.block.as_ref()).map(|pull| pull_route(lowering, pull, pull_node));
     let targets = targets(lowering, block, scope);
-    if let Some(node) = block.find("deliver_concurrency").filter(|_| deliver_node.is_none()) {
+    if let Some(node) = block.find("deliver_concurrency").filter(|_| !mentioned("deliver")) {
         lowering.error_help(
             "E0524",
             node.span,
@@ -172,6 +178,7 @@ fn work(lowering: &mut Lowering, block: &Section, channel: Channel, scope: &Scop
 fn pull_route(lowering: &mut Lowering, block: &Section, node: Option<&Node>) -> PullRoute {
     let auth_tokens = tokens(lowering, block);
     let path = match block.find("path").and_then(|path| Some((path.row, path.args.first()?))) {
+        None if is_given(block, "path") => None,
         None => {
             let span = node.map_or(block.span, |node| node.name.span);
             lowering.error_help("E0525", span, "`pull` needs `path`", "write `pull { path /name }`");

@@ -298,7 +298,7 @@ pub(super) fn given<'s>(section: &'s Section, name: &str) -> Option<(&'static Ro
 
 /// Whether a directive is given.
 pub(super) fn is_given(section: &Section, name: &str) -> bool {
-    section.find(name).is_some()
+    section.mentions(name)
 }
 
 /// The first value of a statement.
@@ -314,6 +314,9 @@ pub(super) fn default_of(context: Context, name: &str) -> &'static str {
 pub(super) fn full_name(row: &Row, context: Context) -> String {
     match context {
         Context::Top | Context::Route => row.name.to_owned(),
+        context if context.title().starts_with("route.") => {
+            format!("{} {}", context.title().trim_start_matches("route."), row.name)
+        }
         context => format!("{}.{}", context.title(), row.name),
     }
 }

@@ -68,10 +68,10 @@ pub(crate) fn prefix(text: &str) -> Option<String> {
 
 /// A host of a matcher, or what is wrong with it.
 pub(crate) fn host_pattern(text: &str) -> Result<HostPattern, &'static str> {
-    const WILDCARD: &str = "with a wildcard be `*` or `*.` and a domain";
+    const WILDCARD: &str = "with a wildcard must be `*` or `*.` and a domain";
     let text = text.to_lowercase();
     if text.contains("://") {
-        return Err("be a host, not a URL");
+        return Err("must be a host, not a URL");
     }
     if text == "*" {
         return Ok(HostPattern(text));
@@ -85,7 +85,7 @@ pub(crate) fn host_pattern(text: &str) -> Result<HostPattern, &'static str> {
     }
     let host = without_port(host);
     match (wildcard, host) {
-        (false, "") => Err("name a host"),
+        (false, "") => Err("must name a host"),
         (true, host) => Ok(HostPattern(format!("*.{host}"))),
         (false, host) => Ok(HostPattern(host.to_owned())),
     }
