@@ -24,8 +24,11 @@ fn environment() -> FixedEnvironment {
     FixedEnvironment::with_vars([("X", "x-value"), ("GITHUB_PASSWORD", "p"), ("CI_TOKEN", "t")])
 }
 
+/// A configuration and what it comes to.
+type Case = (Vec<u8>, Vec<u8>);
+
 /// Every file with its cases: configuration and expected result.
-fn files() -> Vec<(PathBuf, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn files() -> Vec<(PathBuf, Vec<Case>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();

@@ -150,3 +150,19 @@ fn time_grows_linearly_with_routes() {
     // Ten times the routes: a quadratic check would take a hundred times as long.
     assert!(large_time < small * 40, "500 routes: {small:?}, 5000 routes: {large_time:?}");
 }
+
+/// The budget of `config validate` for a large file; only meaningful with optimisation and on a quiet machine.
+#[test]
+#[cfg(not(debug_assertions))]
+fn ten_thousand_routes_compile_within_their_budget() {
+    let text = many_routes(10_000);
+    let parsed = (0..5).map(|_| {
+        let start = Instant::now();
+        let _tree = hookaido_syntax::parse(text.as_bytes());
+        start.elapsed()
+    });
+    let parsed = parsed.min().unwrap();
+    let compiled = (0..5).map(|_| compiled_in(&text).0).min().unwrap();
+    println!("10,000 routes, {} bytes: parsed in {parsed:?}, compiled in {compiled:?}", text.len());
+    assert!(compiled < Duration::from_millis(100), "{compiled:?}");
+}
