@@ -10,6 +10,7 @@ mod delivery;
 mod egress;
 mod exec;
 mod lifecycle;
+mod logs;
 mod redirects;
 mod retry;
 mod rig;
