@@ -16,3 +16,4 @@ mod retry;
 mod rig;
 mod sharing;
 mod sink;
+mod trouble;
