@@ -76,6 +76,13 @@ pub fn compile(bytes: &[u8], environment: &dyn Environment) -> Compiled {
     Compiled { config, unused, diagnostics, tree }
 }
 
+/// SHA-256 of a file, in hex: whether two files are the same, byte for byte.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn touches(a: Span, b: Span) -> bool {
     a.start < b.end && b.start < a.end
 }

@@ -62,7 +62,7 @@ fn everything(text: &str) -> Compiled {
     let compiled = compile(text.as_bytes(), &environment());
     let _report = validate_json(&compiled, "x");
     if let Some(config) = &compiled.config {
-        let _json = (adapt(config), unsupported(config));
+        let _json = (adapt(config), unsupported(config, &compiled.tree));
         assert!(plan(config, config).is_empty());
     }
     compiled
