@@ -2,22 +2,6 @@
 //!
 //! [`run_all`] plays every case on a store of its own, then random operations beside a [`reference`] that is too simple to be wrong;
 //! durable stores are closed and opened again on the way. A backend's tests bring a [`Place`]; nothing here knows which one it is.
-//!
-//! ```
-//! # use std::sync::Arc;
-//! # use hookaido_queue::{MemoryStore, Store, conformance::{Place, run_all}};
-//! struct InMemory;
-//!
-//! impl Place for InMemory {
-//!     fn open(&self) -> Arc<dyn Store> {
-//!         Arc::new(MemoryStore::new())
-//!     }
-//! }
-//!
-//! async fn the_store_conforms() {
-//!     run_all(&|| Box::new(InMemory)).await;
-//! }
-//! ```
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -56,6 +40,22 @@ const SEEDS: u64 = 24;
 const OPERATIONS: usize = 120;
 
 /// Everything: every case on a new place, and random operations on some more.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use hookaido_queue::{MemoryStore, Store, conformance::{Place, run_all}};
+/// struct InMemory;
+///
+/// impl Place for InMemory {
+///     fn open(&self) -> Arc<dyn Store> {
+///         Arc::new(MemoryStore::new())
+///     }
+/// }
+///
+/// async fn the_store_conforms() {
+///     run_all(&|| Box::new(InMemory)).await;
+/// }
+/// ```
 ///
 /// # Panics
 /// When the store does not conform.

@@ -305,7 +305,7 @@ impl<'p> World<'p> {
     fn lease_id(&self, pick: usize) -> LeaseId {
         let recent = self.leases.len().min(8);
         let last = self.leases.len().checked_sub(pick % (recent + 1));
-        let unknown = LeaseId { seq: Seq::first_at(START), token: 1 };
+        let unknown = LeaseId { seq: Seq::first_at(START), token: u64::MAX };
         last.and_then(|at| self.leases.get(at)).copied().unwrap_or(unknown)
     }
 }

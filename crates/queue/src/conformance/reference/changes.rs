@@ -214,11 +214,11 @@ impl Rows {
             pruned.attempts += 1;
         }
         let counts = [pruned.queued, pruned.delivered, pruned.dead, pruned.attempts];
-        pruned.more = counts.iter().any(|count| *count >= u64::from(op.max_rows));
+        pruned.more = counts.iter().any(|count| *count > 0 && *count >= u64::from(op.max_rows));
         pruned
     }
 
-    /// By age, then by number; each at most a slice.
+    /// By age, then by number; a slice in all.
     fn prune_state(&mut self, state: State, keep: Retention, op: &Prune, at: impl Fn(&Row) -> UnixMillis) -> u64 {
         let slice = op.max_rows as usize;
         let mut gone = Vec::new();
@@ -228,7 +228,7 @@ impl Rows {
         }
         if let Some(most) = keep.max_rows {
             let left: Vec<Row> = self.ordered(state, &at).into_iter().filter(|row| !gone.contains(&row.seq)).collect();
-            let excess = left.len().saturating_sub(usize::try_from(most).unwrap()).min(slice);
+            let excess = left.len().saturating_sub(usize::try_from(most).unwrap()).min(slice - gone.len());
             gone.extend(left.iter().take(excess).map(|row| row.seq));
         }
         gone.iter().for_each(|seq| self.remove(*seq));
