@@ -2,16 +2,24 @@
 //!
 //! A nonce is claimed when a signature verifies. The claim holds at once, so a replay during the first request is refused; it becomes
 //! lasting when the message is stored and is given back when it is not, so that the sender may repeat the request as it is.
-//! Lives outside the configuration snapshot and therefore survives reloads. Bounded: only senders who know a secret can fill it.
+//! Lives outside the configuration snapshot and therefore survives reloads; with a file, restarts too. Bounded: only senders who know a
+//! secret can fill it.
+
+mod journal;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use hookaido_model::UnixMillis;
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use self::journal::Journal;
 
 /// Locks, so that requests on different cores rarely wait for each other.
 const SHARDS: usize = 64;
@@ -24,8 +32,9 @@ const SWEEP_MS: i64 = 15_000;
 pub struct NonceStore {
     shards: Vec<Mutex<Shard>>,
     shard_capacity: usize,
-    /// Its keys are random, so that nobody can aim at a collision.
-    hasher: RandomState,
+    /// Part of every hash; random, so that nobody can aim at a collision.
+    key: [u8; 16],
+    journal: Option<Journal>,
 }
 
 #[derive(Default)]
@@ -39,7 +48,8 @@ struct Shard {
 #[must_use = "dropping a claim gives the nonce back"]
 pub struct Claim {
     store: Arc<NonceStore>,
-    key: Option<u64>,
+    /// Hash and end of the claim; `None` once it is committed.
+    held: Option<(u64, UnixMillis)>,
 }
 
 /// Why a nonce cannot be claimed.
@@ -63,8 +73,28 @@ impl NonceStore {
     /// An empty store for about this many nonces.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Arc<Self> {
+        Arc::new(Self::build(capacity, random_key(), None))
+    }
+
+    /// A store of the usual size that keeps what is used in a file, too, and starts with what the file has. Only one process may use
+    /// the file; whoever holds the lock of the database beside it is the one.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn open(path: &Path, now: UnixMillis) -> io::Result<Arc<Self>> {
+        let (journal, loaded) = Journal::open(path, CAPACITY as u64, random_key(), now)?;
+        let store = Self::build(CAPACITY, loaded.key, Some(journal));
+        for (hash, until) in loaded.used {
+            if let Some(shard) = store.shard(hash) {
+                shard.lock().until.insert(hash, until);
+            }
+        }
+        Ok(Arc::new(store))
+    }
+
+    fn build(capacity: usize, key: [u8; 16], journal: Option<Journal>) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Arc::new(Self { shards, shard_capacity: capacity.div_ceil(SHARDS), hasher: RandomState::new() })
+        Self { shards, shard_capacity: capacity.div_ceil(SHARDS), key, journal }
     }
 
     /// Claims a nonce within `scope`, the path of a route. It counts as used through `until`, after which the timestamp refuses the
@@ -79,15 +109,15 @@ impl NonceStore {
         until: UnixMillis,
         now: UnixMillis,
     ) -> Result<Claim, ClaimError> {
-        let key = self.hasher.hash_one((scope, nonce));
-        let Some(shard) = self.shard(key) else { return Err(ClaimError::Full) };
+        let hash = self.hash(scope, nonce);
+        let Some(shard) = self.shard(hash) else { return Err(ClaimError::Full) };
         let mut shard = shard.lock();
         if shard.next_sweep <= now {
             shard.until.retain(|_, until| *until >= now);
             shard.next_sweep = UnixMillis(now.0.saturating_add(SWEEP_MS));
         }
         let full = shard.until.len() >= self.shard_capacity;
-        match shard.until.entry(key) {
+        match shard.until.entry(hash) {
             Entry::Occupied(used) if *used.get() >= now => return Err(ClaimError::Used),
             Entry::Occupied(mut expired) => *expired.get_mut() = until,
             Entry::Vacant(_) if full => return Err(ClaimError::Full),
@@ -95,7 +125,7 @@ impl NonceStore {
                 free.insert(until);
             }
         }
-        Ok(Claim { store: Arc::clone(self), key: Some(key) })
+        Ok(Claim { store: Arc::clone(self), held: Some((hash, until)) })
     }
 
     /// Nonces that are remembered, some of which may have run out.
@@ -110,9 +140,15 @@ impl NonceStore {
         self.len() == 0
     }
 
-    fn shard(&self, key: u64) -> Option<&Mutex<Shard>> {
-        // The map inside a shard uses the other end of the hash.
-        self.shards.get(usize::try_from(key >> 40).unwrap_or(0) % SHARDS)
+    fn hash(&self, scope: &str, nonce: &[u8]) -> u64 {
+        let length = (scope.len() as u64).to_le_bytes();
+        let digest = Sha256::new().chain_update(self.key).chain_update(length).chain_update(scope).chain_update(nonce);
+        digest.finalize().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+
+    fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
+        // The map inside a shard uses the ends of the hash.
+        self.shards.get(usize::try_from(hash >> 40).unwrap_or(0) % SHARDS)
     }
 }
 
@@ -125,15 +161,18 @@ impl fmt::Debug for NonceStore {
 impl Claim {
     /// Makes the claim lasting: the message is stored.
     pub fn commit(mut self) {
-        self.key = None;
+        let Some((hash, until)) = self.held.take() else { return };
+        if let Some(journal) = &self.store.journal {
+            journal.write(hash, until);
+        }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        if let Some(shard) = self.store.shard(key) {
-            shard.lock().until.remove(&key);
+        let Some((hash, _)) = self.held.take() else { return };
+        if let Some(shard) = self.store.shard(hash) {
+            shard.lock().until.remove(&hash);
         }
     }
 }
@@ -142,6 +181,15 @@ impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Claim")
     }
+}
+
+/// Random enough to keep collisions from being aimed at; the standard library seeds its hashers from the system.
+fn random_key() -> [u8; 16] {
+    let mut key = [0; 16];
+    for half in key.chunks_exact_mut(8) {
+        half.copy_from_slice(&RandomState::new().hash_one(half.len()).to_le_bytes());
+    }
+    key
 }
 
 /// Takes keys that are hashes already.
@@ -199,6 +247,64 @@ mod tests {
         store.claim("/a", b"n", at(1000), NOW).unwrap().commit();
         store.claim("/a", b"n", at(9000), at(1001)).unwrap().commit();
         assert_eq!(store.claim("/a", b"n", at(9000), at(9000)).unwrap_err(), ClaimError::Used);
+    }
+
+    #[test]
+    fn a_file_keeps_what_is_used_over_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db-nonces");
+        let store = NonceStore::open(&path, NOW).unwrap();
+        store.claim("/a", b"used", at(1000), NOW).unwrap().commit();
+        store.claim("/a", b"longer", at(5000), NOW).unwrap().commit();
+        drop(store.claim("/a", b"given back", at(1000), NOW).unwrap());
+        let held = store.claim("/a", b"in flight", at(1000), NOW).unwrap();
+        std::mem::forget(held);
+        drop(store);
+
+        let store = NonceStore::open(&path, at(500)).unwrap();
+        assert_eq!(store.claim("/a", b"used", at(1000), at(500)).unwrap_err(), ClaimError::Used);
+        assert!(store.claim("/b", b"used", at(1000), at(500)).is_ok());
+        assert!(store.claim("/a", b"given back", at(1000), at(500)).is_ok());
+        assert!(store.claim("/a", b"in flight", at(1000), at(500)).is_ok());
+        drop(store);
+
+        let store = NonceStore::open(&path, at(1001)).unwrap();
+        assert_eq!(store.len(), 1);
+        assert_eq!(store.claim("/a", b"longer", at(5000), at(1001)).unwrap_err(), ClaimError::Used);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 24 + 16);
+    }
+
+    #[test]
+    fn a_torn_file_is_read_as_far_as_it_goes_and_a_foreign_one_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db-nonces");
+        std::fs::write(&path, "something else").unwrap();
+        assert_eq!(NonceStore::open(&path, NOW).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+        std::fs::write(&path, "").unwrap();
+        let store = NonceStore::open(&path, NOW).unwrap();
+        store.claim("/a", b"one", at(1000), NOW).unwrap().commit();
+        store.claim("/a", b"two", at(1000), NOW).unwrap().commit();
+        drop(store);
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(24 + 16 + 5).unwrap();
+        let store = NonceStore::open(&path, NOW).unwrap();
+        assert_eq!(store.claim("/a", b"one", at(1000), NOW).unwrap_err(), ClaimError::Used);
+        assert!(store.claim("/a", b"two", at(1000), NOW).is_ok());
+        assert!(NonceStore::open(&dir.path().join("no/such/folder"), NOW).is_err());
+    }
+
+    #[test]
+    fn the_ring_overwrites_what_was_used_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ring");
+        let (journal, _) = Journal::open(&path, 4, [7; 16], NOW).unwrap();
+        for hash in 0..6 {
+            journal.write(hash, at(100));
+        }
+        let (_, loaded) = Journal::open(&path, 4, [8; 16], NOW).unwrap();
+        let mut hashes: Vec<u64> = loaded.used.iter().map(|(hash, _)| *hash).collect();
+        hashes.sort_unstable();
+        assert_eq!((hashes.as_slice(), loaded.key), (&[2, 3, 4, 5][..], [7; 16]));
     }
 
     #[test]

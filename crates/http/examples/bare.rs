@@ -11,7 +11,9 @@ use hookaido_http::{
     Body, ByteBudget, Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Reply, Request, Response, bind,
     read_body, serve,
 };
-use hookaido_telemetry::{AccessLog, Metrics};
+use hookaido_model::SystemClock;
+use hookaido_model::config::{AccessLog, LogOutput, RuntimeLog};
+use hookaido_telemetry::{Metrics, init_logs};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
@@ -36,10 +38,14 @@ async fn main() {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = bind(&addr).expect("bind");
     let site = PrefixMux::new("ingress", Arc::new(Bare(ByteBudget::new(256 << 20))));
+    let output = std::env::args().nth(2).map_or(LogOutput::Stderr, LogOutput::File);
+    let access = AccessLog { enabled: output != LogOutput::Stderr, output };
+    let runtime = RuntimeLog { level: None, output: LogOutput::Stderr };
+    let logs = init_logs(&runtime, &access, None, Arc::new(SystemClock)).expect("logs");
     let options = ListenerOptions {
         limits: ListenerLimits::default(),
         tls: None,
-        access_log: Arc::new(AccessLog::disabled()),
+        access_log: logs.access(),
         metrics: Metrics::new().0,
     };
     let drain = Drain { stop: CancellationToken::new(), budget: Duration::from_secs(5) };

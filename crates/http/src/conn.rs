@@ -320,3 +320,6 @@ async fn watch_idle(state: Arc<ConnState>, limit: Duration) {
         served = now;
     }
 }
+
+#[cfg(test)]
+mod tests;

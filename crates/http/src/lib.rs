@@ -14,6 +14,7 @@ pub mod problem;
 pub mod read;
 pub mod serve;
 mod service;
+pub mod tls;
 
 pub use bind::{BindError, BoundListener, bind};
 pub use body::{Body, BoxError, RequestBody};
@@ -23,6 +24,7 @@ pub use peer::{Peer, TlsPeer};
 pub use problem::Problem;
 pub use read::{BodyError, ByteBudget, read_body};
 pub use serve::{Drain, Drained, ListenerLimits, ListenerOptions, serve};
+pub use tls::{TlsError, server_config};
 
 /// A request as services see it.
 pub type Request = http::Request<RequestBody>;

@@ -107,7 +107,7 @@ fn prove(
         Reject::Unauthorized(Challenge::Hmac)
     })?;
     let Some((nonce, until)) = verified.nonce else { return Ok(None) };
-    Ok(Some(table.state.nonces.claim(path, nonce, until, now)?))
+    Ok(Some(table.state.nonces.claim(&route.path, nonce, until, now)?))
 }
 
 /// Stores the message. With a claim this goes on although the sender is gone, because only the outcome says whether the nonce is used.

@@ -1,15 +1,17 @@
 //! The queue above its backends.
 //!
-//! Owns the [`Store`] trait, and all that is the same for every backend: waiting, wake-ups, repeats and the cadence of upkeep
-//! ([`Queue`]), a backend in memory ([`MemoryStore`]), and the suite that every backend passes ([`conformance`]). Knows neither HTTP
-//! nor SQL.
+//! Owns the [`Store`](store::Store) trait, and all that is the same for every backend: waiting, limits, upkeep, repeats. Called by the
+//! services; knows neither HTTP nor SQL.
 
+mod batch;
+mod carry;
 pub mod memory;
-pub mod queue;
+mod queue;
+mod repeats;
 pub mod store;
+mod upkeep;
+mod wait;
 
-mod random;
-
+pub use batch::LeasedBatch;
 pub use memory::MemoryStore;
-pub use queue::{LeaseWish, LeasedBatch, Queue, QueueSettings, SettleError};
-pub use store::Store;
+pub use queue::{LeaseWish, Queue, QueueSettings, SettleError};

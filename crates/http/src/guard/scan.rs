@@ -247,3 +247,6 @@ fn skip(left: u64, bytes: &[u8]) -> (u64, &[u8]) {
     let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (left - take as u64, bytes.get(take..).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

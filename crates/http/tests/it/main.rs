@@ -8,3 +8,4 @@ mod framing;
 mod limits;
 mod requests;
 mod site;
+mod tls;

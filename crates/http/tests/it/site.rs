@@ -73,7 +73,6 @@ impl Handler for Service {
             "/boom" => panic!("boom"),
             "/boom-later" => Reply::later(async { panic!("boom later") }),
             "/peer" => Reply::ready(Response::new(Body::full(peer.addr.to_string()))),
-            "/large" => Reply::ready(Response::new(Body::full(vec![b'x'; 8 << 20]))),
             other => Reply::ready(Response::new(Body::full(other.to_owned()))),
         }
     }
@@ -262,18 +261,6 @@ impl Client {
     /// Whether the server closed the connection without sending anything more.
     pub(crate) async fn closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.more().await
-    }
-
-    /// Bytes received and not looked at yet.
-    pub(crate) fn buffered(&self) -> usize {
-        self.buffer.len()
-    }
-
-    /// Throws away what arrives next; answers how much it was.
-    pub(crate) async fn read_some(&mut self) -> usize {
-        self.buffer.clear();
-        assert!(self.more().await, "the connection ended");
-        self.buffer.len()
     }
 
     async fn more(&mut self) -> bool {

@@ -74,6 +74,15 @@ async fn a_refused_request_may_be_repeated_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_nonce_counts_once_for_a_route_whatever_the_path_below_it() {
+    let world = World::new();
+    let table = world.table(&[signed_route("/a"), signed_route("/b")]).await;
+    assert_eq!(status(&table, signed("/a", "n", &[], "m")).await, 202);
+    assert_eq!(status(&table, signed("/a/x", "n", &[], "m")).await, 401);
+    assert_eq!(status(&table, signed("/b", "n", &[], "m")).await, 202);
+}
+
+#[tokio::test]
 async fn a_bad_signature_claims_nothing() {
     let world = World::new();
     let table = world.table(&[signed_route("/a")]).await;
