@@ -190,9 +190,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
 fn two_dashes(argument: &OsStr) -> OsString {
     match argument.to_str() {
         Some(text)
-            if text.strip_prefix('-').is_some_and(|rest| {
-                rest.len() > 1 && rest.starts_with(|c: char| c.is_ascii_lowercase())
-            }) =>
+            if text
+                .strip_prefix('-')
+                .is_some_and(|rest| rest.len() > 1 && rest.starts_with(|c: char| c.is_ascii_lowercase())) =>
         {
             OsString::from(format!("-{text}"))
         }
@@ -218,7 +218,9 @@ mod tests {
 
     #[test]
     fn bad_usage_is_refused() {
-        for text in ["hookaido", "hookaido nope", "hookaido run --log-level loud", "hookaido config", "hookaido config diff a"] {
+        for text in
+            ["hookaido", "hookaido nope", "hookaido run --log-level loud", "hookaido config", "hookaido config diff a"]
+        {
             assert!(parsed(text).is_err(), "{text}");
         }
     }

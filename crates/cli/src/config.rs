@@ -159,8 +159,7 @@ fn compare(options: &Diff) -> Result<ExitCode, String> {
         canonical.push((path.display().to_string(), bytes));
     }
     let [(old_name, old), (new_name, new)] = canonical.as_slice() else { return Ok(ExitCode::from(USAGE)) };
-    let text =
-        diff(DiffFile { name: old_name, bytes: old }, DiffFile { name: new_name, bytes: new }, options.context);
+    let text = diff(DiffFile { name: old_name, bytes: old }, DiffFile { name: new_name, bytes: new }, options.context);
     print!("{text}");
     Ok(if text.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

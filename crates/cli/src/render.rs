@@ -27,9 +27,10 @@ fn one(renderer: &Renderer, path: &str, source: &str, diagnostic: &Diagnostic) -
         Some(label) => main.label(label.as_str()),
         None => main,
     };
-    let others = diagnostic.related.iter().map(|related| {
-        AnnotationKind::Context.span(shown(source, related.span.range())).label(related.text.as_str())
-    });
+    let others = diagnostic
+        .related
+        .iter()
+        .map(|related| AnnotationKind::Context.span(shown(source, related.span.range())).label(related.text.as_str()));
     let snippet = Snippet::source(source).path(path).annotation(main).annotations(others);
     let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).element(snippet);
     if let Some(help) = &diagnostic.help {

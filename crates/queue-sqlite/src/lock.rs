@@ -16,7 +16,7 @@ pub(crate) struct LockFile {
 #[derive(Debug)]
 pub(crate) enum LockError {
     /// Another process holds it; its number where it could be read.
-    Held { path: PathBuf, pid: Option<u32> },
+    Held { pid: Option<u32> },
     /// The file cannot be made.
     Io { path: PathBuf, source: io::Error },
 }
@@ -35,7 +35,7 @@ impl LockFile {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
                 let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(LockError::Held { path, pid });
+                return Err(LockError::Held { pid });
             }
             Err(error) => return Err(io_error(error.into())),
         }

@@ -33,13 +33,13 @@ struct Lines {
     writer_sleeps: bool,
 }
 
-/// Why an operation was not taken.
-#[derive(Debug)]
+/// Why an operation was not taken. Its answer is gone with it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum NotTaken {
     /// Too much waits already.
-    Full(Op),
+    Full,
     /// The store is closed.
-    Closed(Op),
+    Closed,
 }
 
 impl Mailbox {
@@ -52,7 +52,7 @@ impl Mailbox {
         let bytes = op.bytes();
         let mut lines = self.lines.lock();
         if lines.closed {
-            return Err(NotTaken::Closed(op));
+            return Err(NotTaken::Closed);
         }
         // Only new messages are held off; what frees messages has a line of its own with twice the room.
         let full = if op.is_enqueue() {
@@ -61,7 +61,7 @@ impl Mailbox {
             lines.first.len() >= self.max_ops * 2 && !matches!(op, Op::Close(_) | Op::Release(..))
         };
         if full {
-            return Err(NotTaken::Full(op));
+            return Err(NotTaken::Full);
         }
         if op.is_enqueue() {
             lines.bytes += bytes;
@@ -94,12 +94,6 @@ impl Mailbox {
             batch.push(op);
         }
         lines.bytes = lines.bytes.saturating_sub(bytes);
-    }
-
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        let lines = self.lines.lock();
-        lines.first.is_empty() && lines.enqueues.is_empty()
     }
 
     /// Takes nothing more, and hands over what waits.

@@ -129,7 +129,7 @@ pub(crate) fn open(path: &Path, options: &SqliteOptions) -> Result<(Connection, 
         return Err(OpenError::Io { path: path.to_owned(), source: io::ErrorKind::IsADirectory.into() });
     }
     let lock = LockFile::take(path).map_err(|error| match error {
-        LockError::Held { pid, .. } => OpenError::InUse {
+        LockError::Held { pid } => OpenError::InUse {
             path: path.to_owned(),
             holder: pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(),
         },

@@ -84,8 +84,8 @@ impl SqliteStore {
         let (answer, result) = oneshot::channel();
         let refused = match self.shared.mailbox.put(op(answer)) {
             Ok(()) => None,
-            Err(NotTaken::Full(_)) => Some("more waits to be written than the disk can take at present"),
-            Err(NotTaken::Closed(_)) => Some("the queue is closed"),
+            Err(NotTaken::Full) => Some("more waits to be written than the disk can take at present"),
+            Err(NotTaken::Closed) => Some("the queue is closed"),
         };
         Box::pin(async move {
             match refused {

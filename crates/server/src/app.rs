@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookaido_auth::{SecretResolver, SecretSource};
-use hookaido_config::ProcessEnvironment;
+use hookaido_config::{Environment, ProcessEnvironment};
 use hookaido_dispatch::{DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, QueueBackend};
@@ -43,7 +43,6 @@ pub(crate) struct App {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) bodies: ByteBudget,
     pub(crate) ingress: Arc<hookaido_ingress::State>,
-    pub(crate) admin: Arc<hookaido_admin::State>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
     pub(crate) tasks: TaskTracker,
@@ -78,12 +77,12 @@ impl App {
             resolver,
             jitter: Arc::new(jitter),
             drain: DRAIN,
+            path: environment.var("PATH").unwrap_or_default().into(),
         });
         let bodies = ByteBudget::new(BODY_BUDGET);
         let requests = TaskTracker::new();
         let app = Self {
             ingress: hookaido_ingress::State::new(bodies.clone(), requests.clone()),
-            admin: hookaido_admin::State::new(),
             queue,
             clock,
             metrics,
@@ -105,12 +104,7 @@ impl App {
     /// What runs beside the services until all of them have ended.
     fn spawn_upkeep(&self) {
         self.tasks.spawn(self.queue.clone().run_upkeep(self.upkeep.clone()));
-        self.tasks.spawn(crate::sampling::run(
-            self.queue.clone(),
-            Arc::clone(&self.admin),
-            Arc::clone(&self.ingress),
-            self.upkeep.clone(),
-        ));
+        self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
         let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));
         let (logs, upkeep) = (Arc::clone(&self.logs.handles), self.upkeep.clone());
         self.tasks.spawn(async move {
@@ -121,8 +115,7 @@ impl App {
                     _ = ticks.tick() => {}
                 }
                 exporter.upkeep();
-                let (access, runtime) = logs.dropped();
-                metrics.set_log_dropped(access, runtime);
+                metrics.set_log_drops(logs.dropped());
             }
         });
     }

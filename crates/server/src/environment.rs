@@ -39,8 +39,7 @@ pub enum DotenvError {
 pub fn environment(dotenv: Option<&Path>) -> Result<ProcessEnvironment, DotenvError> {
     let Some(path) = dotenv else { return Ok(ProcessEnvironment::default()) };
     let shown = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|source| DotenvError::Read { path: shown.clone(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| DotenvError::Read { path: shown.clone(), source })?;
     let fallback = parse(&text).map_err(|line| DotenvError::Line { path: shown, line })?;
     Ok(ProcessEnvironment { fallback })
 }

@@ -31,8 +31,10 @@ impl App {
         let lanes = self.lanes(config).await?;
         let find = |route: &str, target: &str| lanes.get(&(Arc::from(route), Arc::from(target))).cloned();
         let push = DispatchPlan::from_config(config, &find).map_err(|error| StartError::Auth(error.to_string()))?;
-        let push = self.dispatcher.prepare(push).map_err(|error| StartError::Auth(error.to_string()))?;
-        let sites = self.sites(loaded, number, &find)?;
+        let pools = SecretPools::resolve(&config.secrets, &*self.secrets)
+            .map_err(|error| StartError::Auth(error.to_string()))?;
+        let push = self.dispatcher.prepare(push, &pools).map_err(|error| StartError::Auth(error.to_string()))?;
+        let sites = self.sites(loaded, number, &find, &pools)?;
         Ok(Generation { sites, push })
     }
 
@@ -51,12 +53,11 @@ impl App {
         loaded: &Loaded,
         number: u64,
         lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
+        pools: &SecretPools,
     ) -> Result<BTreeMap<String, PrefixMux>, StartError> {
         let config = &loaded.config;
-        let pools = SecretPools::resolve(&config.secrets, &*self.secrets)
-            .map_err(|error| StartError::Auth(error.to_string()))?;
         let mut sites = Sites::default();
-        let ingress = self.ingress_service(config, lane, &pools)?;
+        let ingress = self.ingress_service(config, lane, pools)?;
         sites.add(&config.ingress.listen, "", "ingress", ingress);
         if let Some(api) = &config.pull_api {
             sites.add(&api.listen, &api.prefix, "pull_api", self.pull_service(config, lane)?);

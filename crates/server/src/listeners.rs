@@ -41,7 +41,6 @@ impl Running {
                 tls: None,
                 access_log: app.logs.handles.access(),
                 metrics: Arc::clone(&app.metrics),
-                clock: Arc::clone(&app.clock),
             };
             let drain = Drain { stop: app.stop.clone(), budget: DRAIN };
             running.tasks.spawn(serve(listener, site, options, drain));
