@@ -201,17 +201,21 @@ where
     let mut builder = http1::Builder::new();
     builder
         .half_close(false)
-        .keep_alive(true)
+        .title_case_headers(true)
         .max_buf_size(limits.max_head_bytes * 2)
         .max_header_size(limits.max_head_bytes)
         // The guard has a timer of its own for heads, which costs less per request.
         .header_read_timeout(None);
     let io = TokioIo::new(Guarded::new(io, Arc::clone(&state), limits));
-    run(pin!(builder.serve_connection(io, service)), &state).await;
+    let shared = Arc::clone(&service.shared);
+    let ended = run(pin!(builder.serve_connection(io, service)), &state).await;
+    if ended.is_err_and(|error| error.is_parse()) {
+        shared.metrics.http.malformed();
+    }
 }
 
-/// Polls a connection, asking it to end when the listener says so. How it ends matters to nobody.
-async fn run<C: Drainable>(mut conn: Pin<&mut C>, state: &ConnState) {
+/// Polls a connection, asking it to end when the listener says so.
+async fn run<C: Drainable>(mut conn: Pin<&mut C>, state: &ConnState) -> hyper::Result<()> {
     let mut registered = false;
     let mut draining = false;
     poll_fn(|cx: &mut Context<'_>| {
@@ -228,14 +232,14 @@ async fn run<C: Drainable>(mut conn: Pin<&mut C>, state: &ConnState) {
                 state.waker.register(cx.waker());
                 conn.as_mut().graceful();
                 if state.phase() == ABORT {
-                    return Poll::Ready(());
+                    return Poll::Ready(Ok(()));
                 }
             }
-            _ => return Poll::Ready(()),
+            _ => return Poll::Ready(Ok(())),
         }
-        conn.as_mut().poll(cx).map(drop)
+        conn.as_mut().poll(cx)
     })
-    .await;
+    .await
 }
 
 /// Runs the streams of HTTP/2 connections on the listener's tracker, and ends them with their connection.

@@ -108,7 +108,7 @@ pub async fn read_body(
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     loop {
         let frame = std::future::poll_fn(|cx| poll_frame(body.as_mut(), &mut timer, deadline, cx)).await?;
-        let Some(data) = frame else { return Ok(buffer.freeze()) };
+        let Some(data) = frame else { return Ok(trimmed(buffer)) };
         let len = buffer.len() + data.len();
         if len as u64 > limit {
             return Err(BodyError::TooLarge { limit });
@@ -121,6 +121,12 @@ pub async fn read_body(
         }
         buffer.extend_from_slice(&data);
     }
+}
+
+/// A body may be kept for long, so room that it does not need is given back.
+fn trimmed(buffer: BytesMut) -> Bytes {
+    let spare = buffer.capacity() - buffer.len();
+    if spare > buffer.len() / 4 { Bytes::copy_from_slice(&buffer) } else { buffer.freeze() }
 }
 
 /// The next data frame. The timer exists from the first wait on: a body that came with its head needs none.

@@ -153,12 +153,13 @@ impl Accept {
     }
 
     fn start(&self, stream: TcpStream, addr: SocketAddr, slot: OwnedSemaphorePermit) {
+        let addr = canonical(addr);
         let Some(registered) = self.connections.register(addr.ip()) else {
             self.shared.metrics.http.per_ip_refused();
             return;
         };
         let _ = stream.set_nodelay(true);
-        let local = stream.local_addr().unwrap_or(addr);
+        let local = stream.local_addr().map_or(addr, canonical);
         let opened = Opened {
             peer: Peer { addr, local, tls: None },
             shared: Arc::clone(&self.shared),
@@ -187,6 +188,11 @@ impl Accept {
         self.tracker.wait().await;
         Drained { aborted }
     }
+}
+
+/// A peer of a socket that takes both IP versions is shown by its IPv4 address where it has one.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// Errors of `accept` that concern the connection only: the next one may work.

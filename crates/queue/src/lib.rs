@@ -1,17 +1,15 @@
 //! The queue above its backends.
 //!
-//! Owns the [`Store`](store::Store) trait, and all that is the same for every backend: waiting, limits, upkeep, repeats. Called by the
-//! services; knows neither HTTP nor SQL.
+//! Owns the [`Store`] trait, and all that is the same for every backend: waiting, wake-ups, repeats and the cadence of upkeep
+//! ([`Queue`]), a backend in memory ([`MemoryStore`]), and the suite that every backend passes ([`conformance`]). Knows neither HTTP
+//! nor SQL.
 
-mod batch;
-mod carry;
 pub mod memory;
-mod queue;
-mod repeats;
+pub mod queue;
 pub mod store;
-mod upkeep;
-mod wait;
 
-pub use batch::LeasedBatch;
+mod random;
+
 pub use memory::MemoryStore;
-pub use queue::{LeaseWish, Queue, QueueSettings, SettleError};
+pub use queue::{LeaseWish, LeasedBatch, Queue, QueueSettings, SettleError};
+pub use store::Store;

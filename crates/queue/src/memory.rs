@@ -1,47 +1,66 @@
-//! A store without files: everything is lost when the process ends.
+//! A backend that keeps everything in memory: for tests, development, and queues that may be lost.
 //!
-//! One lock around ordered maps; every operation but a list costs the logarithm of what is stored. Runs each operation in the call
-//! itself, then tells the observer. Backend `memory`, and the store of tests.
+//! Same meaning as every other backend, step for step; gone with the process. Each call is one critical section of O(log n) for each
+//! message it touches. What is kept beyond the depth limit (delivered, dead, canceled, attempts) is bounded in bytes and number.
 
-mod core;
-mod enqueue;
 mod lease;
-mod lists;
+mod messages;
+mod meter;
 mod prune;
-mod random;
-mod seqs;
-mod settle;
+mod read;
+mod table;
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
-use hookaido_model::{Attempt, Envelope, Lane, UnixMillis};
-use hookaido_telemetry::{Backend, StoreMetrics, StoreOp};
+use hookaido_model::{Attempt, Envelope, Lane, LaneId, UnixMillis};
+use hookaido_telemetry::{StoreMetrics, StoreOp};
 use parking_lot::{Mutex, RwLock};
 
-use self::core::{Core, Effects};
+use self::meter::Meter;
+use self::table::Table;
 use crate::store::{
     AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, Lease, LeaseLost, Leased, ListQuery, Observer, Prune, Pruned,
     Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
 };
 
-/// A queue in memory.
-#[derive(Default)]
-pub struct MemoryStore {
-    core: Mutex<Core>,
-    observer: RwLock<Option<Arc<dyn Observer>>>,
-    metrics: Option<Arc<StoreMetrics>>,
+/// Most bytes of messages that are neither queued nor leased.
+const MAX_ENDED_BYTES: u64 = 256 << 20;
+/// Most attempts kept, whatever retention says.
+const MAX_ATTEMPTS: usize = 200_000;
+
+/// How much a [`MemoryStore`] keeps of what is neither queued nor leased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBounds {
+    /// Estimated bytes of delivered, dead and canceled messages. Beyond it delivered ones go, the oldest first; when the others alone
+    /// are more, new messages are refused.
+    pub ended_bytes: u64,
+    /// Records of attempts; the oldest go first.
+    pub attempts: usize,
 }
 
-impl fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").finish_non_exhaustive()
+impl Default for MemoryBounds {
+    fn default() -> Self {
+        Self { ended_bytes: MAX_ENDED_BYTES, attempts: MAX_ATTEMPTS }
     }
 }
 
+/// The backend in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    table: Mutex<Table>,
+    observer: RwLock<Option<Arc<dyn Observer>>>,
+    meter: Meter,
+}
+
+/// Whom to tell after the critical section.
+#[derive(Debug, Default)]
+struct Effects {
+    ready: Vec<(LaneId, UnixMillis)>,
+    lease_ends: Option<UnixMillis>,
+}
+
 impl MemoryStore {
-    /// An empty store that nobody measures.
+    /// An empty store that records no metrics.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -50,49 +69,59 @@ impl MemoryStore {
     /// An empty store that records what it does.
     #[must_use]
     pub fn with_metrics(metrics: Arc<StoreMetrics>) -> Self {
-        metrics.set_backend(Backend::Memory);
-        metrics.set_memory([0; 4], [0; 4]);
-        Self { metrics: Some(metrics), ..Self::default() }
+        Self { meter: Meter::new(metrics), ..Self::default() }
     }
 
-    /// Runs one operation, all or nothing, then tells who waits.
+    /// The same store with other bounds.
+    #[must_use]
+    pub fn bounded(self, bounds: MemoryBounds) -> Self {
+        self.table.lock().bounds = bounds;
+        self
+    }
+
+    /// Runs one operation, then tells the observer what it made possible.
     fn run<T: Send + 'static>(
         &self,
-        op: StoreOp,
-        work: impl FnOnce(&mut Core, &mut Effects) -> Result<T, StoreError>,
+        op: Option<StoreOp>,
+        work: impl FnOnce(&mut Table, &mut Effects) -> Result<T, StoreError>,
     ) -> StoreFuture<T> {
-        let begin = Instant::now();
+        let started = self.meter.start();
         let mut effects = Effects::default();
-        let mut core = self.core.lock();
-        let outcome = if core.closed { Err(closed()) } else { work(&mut core, &mut effects) };
-        let (items, bytes) = core.held();
-        drop(core);
-        if let Some(metrics) = &self.metrics {
-            metrics.operation(op, begin.elapsed());
-            metrics.set_memory(items, bytes);
-            match &outcome {
-                Ok(_) => metrics.count(op, 1),
-                Err(StoreError::Full) => metrics.count(StoreOp::EnqueueReject, 1),
-                Err(_) => {}
-            }
-            if effects.dropped > 0 {
-                metrics.evicted("drop_oldest", effects.dropped);
-            }
+        let answer = {
+            let mut table = self.table.lock();
+            let answer = if table.closed { Err(closed()) } else { work(&mut table, &mut effects) };
+            self.meter.end(op, started, &mut table, answer.as_ref().err());
+            answer
+        };
+        self.tell(effects);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn tell(&self, effects: Effects) {
+        let observer = self.observer.read();
+        let Some(observer) = observer.as_ref() else { return };
+        for (lane, at) in effects.ready {
+            observer.ready(lane, at);
         }
-        if let Some(observer) = self.observer.read().as_ref() {
-            effects.tell(observer.as_ref());
+        if let Some(at) = effects.lease_ends {
+            observer.lease_ends(at);
         }
-        Box::pin(std::future::ready(outcome))
     }
 }
 
 fn closed() -> StoreError {
-    StoreError::Unavailable("the queue is closed".into())
+    StoreError::Unavailable("the store is closed".into())
+}
+
+impl Effects {
+    fn lease_ends(&mut self, at: UnixMillis) {
+        self.lease_ends = Some(self.lease_ends.map_or(at, |known| known.min(at)));
+    }
 }
 
 impl Store for MemoryStore {
     fn backend(&self) -> &'static str {
-        Backend::Memory.as_str()
+        "memory"
     }
 
     fn attach(&self, observer: Arc<dyn Observer>) {
@@ -100,52 +129,51 @@ impl Store for MemoryStore {
     }
 
     fn lanes(&self, pairs: Vec<(Arc<str>, Arc<str>)>) -> StoreFuture<Vec<Arc<Lane>>> {
-        self.run(StoreOp::WriteTx, |core, _| pairs.into_iter().map(|pair| core.lane(pair)).collect())
+        self.run(None, |table, _| pairs.into_iter().map(|(route, target)| table.lane_of(route, target)).collect())
     }
 
     fn enqueue(&self, op: Enqueue) -> StoreFuture<Enqueued> {
-        self.run(StoreOp::Enqueue, |core, effects| core.enqueue(op, effects))
+        self.run(Some(StoreOp::Enqueue), |table, effects| table.enqueue(op, effects))
     }
 
     fn lease(&self, op: Lease) -> StoreFuture<Leased> {
-        self.run(StoreOp::DequeueTx, |core, effects| Ok(core.lease(&op, effects)))
+        self.run(Some(StoreOp::DequeueTx), |table, effects| Ok(table.lease(op, effects)))
     }
 
     fn settle(&self, op: SettleBatch) -> StoreFuture<Vec<Result<Settled, LeaseLost>>> {
-        self.run(StoreOp::Settle, |core, effects| Ok(core.settle(op, effects)))
+        self.run(Some(StoreOp::Settle), |table, effects| Ok(table.settle(op, effects)))
     }
 
     fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>> {
-        self.run(StoreOp::WriteTx, |core, effects| Ok(core.extend(&op, effects)))
+        self.run(None, |table, effects| Ok(table.extend(&op, effects)))
     }
 
     fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        self.run(StoreOp::WriteTx, |core, effects| Ok(core.reclaim(now, max, effects)))
+        self.run(None, |table, effects| Ok(table.reclaim(now, max, effects)))
     }
 
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {
-        self.run(StoreOp::WriteTx, |core, effects| Ok(core.transition(&op, effects)))
+        self.run(None, |table, effects| Ok(table.transition(op, effects)))
     }
 
     fn list(&self, query: ListQuery) -> StoreFuture<Vec<Envelope>> {
-        self.run(StoreOp::Read, |core, _| Ok(core.list(&query)))
+        self.run(Some(StoreOp::Read), |table, _| Ok(table.list(&query)))
     }
 
     fn attempts(&self, query: AttemptQuery) -> StoreFuture<Vec<Attempt>> {
-        self.run(StoreOp::Read, |core, _| Ok(core.list_attempts(&query)))
+        self.run(Some(StoreOp::Read), |table, _| Ok(table.list_attempts(&query)))
     }
 
     fn stats(&self) -> StoreFuture<Stats> {
-        self.run(StoreOp::Read, |core, _| Ok(core.stats()))
+        self.run(Some(StoreOp::Read), |table, _| Ok(table.stats()))
     }
 
     fn prune(&self, op: Prune) -> StoreFuture<Pruned> {
-        self.run(StoreOp::Prune, |core, _| Ok(core.prune(&op)))
+        self.run(Some(StoreOp::Prune), |table, _| Ok(table.prune(&op)))
     }
 
     fn maintain(&self) -> StoreFuture<()> {
-        let closed = self.core.lock().closed;
-        Box::pin(std::future::ready(if closed { Err(self::closed()) } else { Ok(()) }))
+        self.run(None, |_, _| Ok(()))
     }
 
     fn health(&self) -> Health {
@@ -153,11 +181,12 @@ impl Store for MemoryStore {
     }
 
     fn close(&self) -> StoreFuture<()> {
-        let mut core = self.core.lock();
-        let rest = std::mem::take(&mut *core);
-        core.closed = true;
-        drop(core);
-        drop(rest);
+        let mut table = self.table.lock();
+        *table = Table::default();
+        table.closed = true;
         Box::pin(std::future::ready(Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Addresses.
 
 use hookaido_http::{BindError, bind};
+use tokio::net::TcpStream;
+
+use crate::site::{Client, ExpectOne, Start};
 
 #[tokio::test]
 async fn addresses_are_written_as_in_go() {
@@ -30,4 +33,13 @@ async fn a_busy_port_is_named_in_one_line() {
 async fn a_port_is_free_again_at_once() {
     let addr = bind("127.0.0.1:0").unwrap().addr().to_string();
     let _again = bind(&addr).unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_is_shown_by_its_ipv4_address_on_a_socket_for_both() {
+    let site = Start { addr: ":0", ..Start::default() }.go();
+    let stream = TcpStream::connect(("127.0.0.1", site.addr.port())).await.unwrap();
+    let mut client = Client::over(stream);
+    client.send("GET /peer HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect_one().body, client.stream.local_addr().unwrap().to_string());
 }

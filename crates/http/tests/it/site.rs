@@ -129,6 +129,7 @@ pub(crate) struct Site {
 
 /// How to start a [`Site`].
 pub(crate) struct Start {
+    pub(crate) addr: &'static str,
     pub(crate) service: Service,
     pub(crate) limits: ListenerLimits,
     pub(crate) budget: Duration,
@@ -138,6 +139,7 @@ pub(crate) struct Start {
 impl Default for Start {
     fn default() -> Self {
         Self {
+            addr: "127.0.0.1:0",
             service: Service::default(),
             limits: ListenerLimits::default(),
             budget: Duration::from_secs(10),
@@ -148,7 +150,7 @@ impl Default for Start {
 
 impl Start {
     pub(crate) fn go(self) -> Site {
-        let listener = bind("127.0.0.1:0").unwrap();
+        let listener = bind(self.addr).unwrap();
         let addr = listener.addr();
         let mux = Arc::new(ArcSwap::from_pointee(PrefixMux::new("ingress", Arc::new(self.service))));
         let metrics = Metrics::new().0;
@@ -171,7 +173,7 @@ impl Site {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.addr).await.unwrap(), buffer: Vec::new() }
+        Client::over(TcpStream::connect(self.addr).await.unwrap())
     }
 
     /// One request on a connection of its own.
@@ -226,6 +228,10 @@ impl Answer {
 }
 
 impl Client {
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }

@@ -1,73 +1,137 @@
-//! Taking messages, prolonging what is taken, taking back what ran out.
+//! Leases: given, ended, moved, run out.
 
-use hookaido_model::{LaneId, LeaseId, Move, Seq, State, UnixMillis};
+use hookaido_model::{Attempt, AttemptId, LaneId, LeaseId, Move, Seq, State, UnixMillis};
 
-use super::core::{Core, Effects, Stand};
-use crate::store::{ExtendBatch, Lease, LeaseLost, Leased, Reclaimed};
-use crate::wait::content_bytes;
+use super::Effects;
+use super::table::{Table, content_bytes};
+use crate::store::{ExtendBatch, Lease, LeaseLost, Leased, Reclaimed, Settle, SettleBatch, Settled, Settlement};
 
-impl Core {
-    pub(super) fn lease(&mut self, op: &Lease, effects: &mut Effects) -> Leased {
-        let mut leased = Leased::default();
-        let mut bytes = 0u64;
-        let max = usize::try_from(op.max.max(1)).unwrap_or(usize::MAX);
-        while leased.envelopes.len() < max {
-            let Some((at, seq)) = self.next_ready(op.lane).filter(|(at, _)| *at <= op.now) else { break };
-            let Some(message) = self.messages.get(&seq) else { break };
-            bytes = bytes.saturating_add(content_bytes(&message.content));
-            if bytes > op.max_bytes && !leased.envelopes.is_empty() {
-                break;
-            }
-            debug_assert!(at <= op.now && message.stand.state().after(Move::Lease) == Some(State::Leased));
+/// After every other place.
+const LAST: Seq = Seq(i64::MAX);
+
+impl Table {
+    pub(super) fn lease(&mut self, op: Lease, effects: &mut Effects) -> Leased {
+        let mut envelopes = Vec::new();
+        for seq in self.next_in_line(op) {
             let token = self.random.next();
-            let Some(mut message) = self.take(seq) else { break };
-            message.attempt = message.attempt.saturating_add(1);
-            message.stand = Stand::Leased { token, until: op.until };
-            leased.envelopes.extend(self.envelope(seq, &message, true));
-            self.put(seq, message);
+            self.change(seq, |row| {
+                if let Some(to) = row.state.after(Move::Lease) {
+                    row.state = to;
+                    row.attempt = row.attempt.saturating_add(1);
+                    row.token = token;
+                    row.until = op.until;
+                }
+            });
+            envelopes.extend(self.rows.get(&seq).and_then(|row| self.envelope(seq, row, true)));
+        }
+        if !envelopes.is_empty() {
             effects.lease_ends(op.until);
         }
-        match self.next_ready(op.lane) {
-            Some((at, _)) if at <= op.now => effects.ready(op.lane, op.now),
-            next => leased.next_ready_at = next.map(|(at, _)| at),
+        let next = self.lane(op.lane).and_then(|lane| lane.ready.first()).map(|(at, _)| *at);
+        let more_now = next.is_some_and(|at| at <= op.now);
+        if more_now {
+            effects.ready.push((op.lane, op.now));
         }
-        leased
+        Leased { envelopes, next_ready_at: next.filter(|_| !more_now) }
     }
 
-    /// The message of a lane that is leased next, and when.
-    fn next_ready(&self, lane: LaneId) -> Option<(UnixMillis, Seq)> {
-        self.lane_core(lane)?.ready.first().copied()
+    fn next_in_line(&self, op: Lease) -> Vec<Seq> {
+        let Some(lane) = self.lane(op.lane) else { return Vec::new() };
+        let most = usize::try_from(op.max.max(1)).unwrap_or(usize::MAX);
+        let mut bytes = 0u64;
+        let mut seqs = Vec::new();
+        for (_, seq) in lane.ready.range(..=(op.now, LAST)).take(most) {
+            let size = self.rows.get(seq).map_or(0, |row| content_bytes(&row.content));
+            bytes = bytes.saturating_add(size);
+            if bytes > op.max_bytes && !seqs.is_empty() {
+                break;
+            }
+            seqs.push(*seq);
+        }
+        seqs
     }
 
-    /// Checks a lease: whose it is, and until when.
-    pub(super) fn lease_of(
-        &self,
-        lease: LeaseId,
-        scope: Option<LaneId>,
-        now: UnixMillis,
-    ) -> Result<(LaneId, UnixMillis), LeaseLost> {
-        let message = self.messages.get(&lease.seq).ok_or(LeaseLost::NotFound)?;
-        match message.stand {
-            Stand::Leased { token, until } if token == lease.token => match scope {
-                Some(scope) if scope != message.lane => Err(LeaseLost::Foreign),
-                _ if until <= now => Err(LeaseLost::Expired),
-                _ => Ok((message.lane, until)),
-            },
-            _ => Err(LeaseLost::NotFound),
+    pub(super) fn settle(&mut self, op: SettleBatch, effects: &mut Effects) -> Vec<Result<Settled, LeaseLost>> {
+        let SettleBatch { settles, attempts, keep_delivered, now } = op;
+        let outcomes = settles
+            .into_iter()
+            .map(|settle| {
+                let (lane, _) = self.held(settle.lease, settle.scope, now)?;
+                self.settle_one(settle, keep_delivered, now, effects);
+                Ok(Settled { lane })
+            })
+            .collect();
+        for attempt in attempts {
+            self.record(attempt);
         }
+        outcomes
+    }
+
+    fn settle_one(&mut self, settle: Settle, keep_delivered: bool, now: UnixMillis, effects: &mut Effects) {
+        let seq = settle.lease.seq;
+        match settle.settlement {
+            Settlement::Ack if !keep_delivered => self.remove(seq),
+            Settlement::Ack => self.end(seq, Move::Ack, now),
+            Settlement::Bury { reason } => {
+                self.end(seq, Move::Bury, now);
+                self.change(seq, |row| row.dead_reason = reason);
+            }
+            Settlement::Nack { ready_at } => self.give_back(seq, Some(ready_at), false, effects),
+            // who was never really taken keeps the place in line
+            Settlement::Release => self.give_back(seq, None, true, effects),
+        }
+    }
+
+    fn end(&mut self, seq: Seq, step: Move, now: UnixMillis) {
+        self.change(seq, |row| {
+            if let Some(to) = row.state.after(step) {
+                row.state = to;
+                row.token = 0;
+                row.ended_at = now;
+            }
+        });
+    }
+
+    fn give_back(&mut self, seq: Seq, ready_at: Option<UnixMillis>, uncounted: bool, effects: &mut Effects) {
+        self.change(seq, |row| {
+            if let Some(to) = row.state.after(Move::Release) {
+                row.state = to;
+                row.token = 0;
+                row.next_run_at = ready_at.unwrap_or(row.next_run_at);
+                row.attempt = row.attempt.saturating_sub(u32::from(uncounted));
+                effects.ready.push((row.lane, row.next_run_at));
+            }
+        });
+    }
+
+    /// Lane and end of a lease that is held.
+    fn held(&self, lease: LeaseId, scope: Option<LaneId>, now: UnixMillis) -> Result<(LaneId, UnixMillis), LeaseLost> {
+        let row = self.rows.get(&lease.seq).filter(|row| row.state == State::Leased && row.token == lease.token);
+        match row {
+            None => Err(LeaseLost::NotFound),
+            Some(row) if scope.is_some_and(|scope| scope != row.lane) => Err(LeaseLost::Foreign),
+            Some(row) if row.until <= now => Err(LeaseLost::Expired),
+            Some(row) => Ok((row.lane, row.until)),
+        }
+    }
+
+    fn record(&mut self, mut attempt: Attempt) {
+        self.last_attempt += 1;
+        attempt.id = AttemptId(self.last_attempt);
+        if self.attempts.len() >= self.bounds.attempts {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(attempt);
     }
 
     pub(super) fn extend(&mut self, op: &ExtendBatch, effects: &mut Effects) -> Vec<Result<UnixMillis, LeaseLost>> {
         let mut outcomes = Vec::with_capacity(op.leases.len());
         for lease in &op.leases {
-            let outcome = self.lease_of(*lease, op.scope, op.now).map(|(_, until)| {
+            let outcome = self.held(*lease, op.scope, op.now).map(|(_, until)| {
                 let wanted = until.plus(op.by);
-                // Never shorter than it was: a limit that was lowered meanwhile takes nothing away.
+                // never shorter than it was: a limit that was lowered meanwhile takes nothing away
                 let end = op.latest.map_or(wanted, |latest| wanted.min(latest)).max(until);
-                if let Some(mut message) = self.take(lease.seq) {
-                    message.stand = Stand::Leased { token: lease.token, until: end };
-                    self.put(lease.seq, message);
-                }
+                self.change(lease.seq, |row| row.until = end);
                 effects.lease_ends(end);
                 end
             });
@@ -77,22 +141,18 @@ impl Core {
     }
 
     pub(super) fn reclaim(&mut self, now: UnixMillis, max: u32, effects: &mut Effects) -> Reclaimed {
+        let most = usize::try_from(max).unwrap_or(usize::MAX);
+        let ended: Vec<Seq> = self.leases.range(..=(now, LAST)).take(most).map(|(_, seq)| *seq).collect();
         let mut reclaimed = Reclaimed::default();
-        for _ in 0..max {
-            let Some((_, seq)) = self.leased.first().copied().filter(|(until, _)| *until <= now) else { break };
-            let Some(mut message) = self.take(seq) else { break };
-            debug_assert_eq!(message.stand.state().after(Move::Release), Some(State::Queued));
-            message.stand = Stand::Queued;
-            message.next_run_at = now;
-            let lane = message.lane;
-            self.put(seq, message);
-            effects.ready(lane, now);
+        for seq in ended {
+            self.give_back(seq, Some(now), false, effects);
+            let Some(lane) = self.rows.get(&seq).map(|row| row.lane) else { continue };
             match reclaimed.lanes.iter_mut().find(|(known, _)| *known == lane) {
                 Some((_, count)) => *count += 1,
                 None => reclaimed.lanes.push((lane, 1)),
             }
         }
-        reclaimed.next_lease_end = self.leased.first().map(|(until, _)| *until);
+        reclaimed.next_lease_end = self.leases.first().map(|(until, _)| *until);
         reclaimed
     }
 }

@@ -1,70 +1,87 @@
-//! Retention.
+//! Retention, in slices.
 
 use hookaido_model::config::Retention;
 use hookaido_model::{Seq, State, UnixMillis};
 
-use super::core::Core;
+use super::table::Table;
 use crate::store::{Prune, Pruned};
 
-impl Core {
+impl Table {
     pub(super) fn prune(&mut self, op: &Prune) -> Pruned {
         let retentions = &op.retentions;
-        let queued = self.prune_queued(retentions.queued, op);
-        let delivered = self.prune_ended(State::Delivered, retentions.delivered, op);
-        let dead = self.prune_ended(State::Dead, retentions.dead, op);
-        let attempts = self.prune_attempts(retentions.attempts, op);
-        let more = [queued, delivered, dead, attempts].iter().any(|removed| *removed >= u64::from(op.max_rows));
-        Pruned { queued, delivered, dead, attempts, more }
+        let pruned = Pruned {
+            queued: self.prune_queued(retentions.queued, op),
+            delivered: self.prune_ended(State::Delivered, retentions.delivered, op),
+            dead: self.prune_ended(State::Dead, retentions.dead, op),
+            attempts: self.prune_attempts(retentions.attempts, op),
+            more: false,
+        };
+        self.note_evicted("queue_retention", pruned.queued);
+        self.note_evicted("delivered_retention", pruned.delivered);
+        self.note_evicted("dlq_retention", pruned.dead);
+        let most = u64::from(op.max_rows);
+        let more = [pruned.queued, pruned.delivered, pruned.dead, pruned.attempts].iter().any(|count| *count >= most);
+        Pruned { more, ..pruned }
     }
 
     /// Queued messages by the time of their receipt.
     fn prune_queued(&mut self, keep: Retention, op: &Prune) -> u64 {
         let Some(age) = keep.max_age.filter(|_| keep.enabled) else { return 0 };
         let before = Seq::first_at(op.now.minus(age));
-        let old: Vec<Seq> = self.queued.range(..before).take(rows(op)).copied().collect();
-        self.remove_all(&old)
+        let [queued, ..] = &self.by_state;
+        let old: Vec<Seq> = queued.range(..before).copied().take(rows(op)).collect();
+        self.remove_all(old)
     }
 
-    /// Messages that ended too long ago, or too many of them, the first to end first.
+    /// Delivered and dead messages: too old by the time they ended, or too many, the oldest first.
     fn prune_ended(&mut self, state: State, keep: Retention, op: &Prune) -> u64 {
         if !keep.enabled {
             return 0;
         }
-        let excess = keep.max_rows.map_or(0, |most| self.total(state).saturating_sub(most));
-        let oldest = keep.max_age.map_or(UnixMillis(i64::MIN), |age| op.now.minus(age));
-        let from = (state, UnixMillis(i64::MIN), Seq(i64::MIN));
-        let ended = self.ended.range(from..).take_while(|(found, ..)| *found == state);
-        let old = (0u64..).zip(ended).take_while(|(n, (_, at, _))| *n < excess || *at < oldest);
-        let old: Vec<Seq> = old.take(rows(op)).map(|(_, (.., seq))| *seq).collect();
-        self.remove_all(&old)
+        let mut removed = 0;
+        if let Some(age) = keep.max_age {
+            let before = (op.now.minus(age), Seq(i64::MIN));
+            let old = self.ended(state).range(..before).take(rows(op)).map(|(_, seq)| *seq).collect();
+            removed += self.remove_all(old);
+        }
+        if let Some(most) = keep.max_rows {
+            let excess = self.total(state).saturating_sub(most).min(u64::from(op.max_rows));
+            let excess = usize::try_from(excess).unwrap_or(usize::MAX);
+            let old = self.ended(state).iter().take(excess).map(|(_, seq)| *seq).collect();
+            removed += self.remove_all(old);
+        }
+        removed
     }
 
+    fn ended(&self, state: State) -> &std::collections::BTreeSet<(UnixMillis, Seq)> {
+        let [delivered, dead] = &self.ended;
+        if state == State::Delivered { delivered } else { dead }
+    }
+
+    /// Attempts are made in order of time, so the old ones are in front.
     fn prune_attempts(&mut self, keep: Retention, op: &Prune) -> u64 {
         if !keep.enabled {
             return 0;
         }
-        let all = u64::try_from(self.attempts.len()).unwrap_or(u64::MAX);
-        let excess = keep.max_rows.map_or(0, |most| all.saturating_sub(most));
-        let oldest = keep.max_age.map_or(UnixMillis(i64::MIN), |age| op.now.minus(age));
-        let old = (0u64..).zip(&self.attempts).take_while(|(n, (_, a))| *n < excess || a.created_at < oldest);
-        let old: Vec<i64> = old.take(rows(op)).map(|(_, (id, _))| *id).collect();
-        for id in &old {
-            let Some(attempt) = self.attempts.remove(id) else { continue };
-            if let Some(ids) = self.attempts_of.get_mut(&attempt.event_id) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    self.attempts_of.remove(&attempt.event_id);
-                }
+        let most = keep.max_rows.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let oldest = keep.max_age.map(|age| op.now.minus(age));
+        let mut removed = 0;
+        while removed < u64::from(op.max_rows) {
+            let Some(first) = self.attempts.front() else { break };
+            let too_old = oldest.is_some_and(|oldest| first.created_at < oldest);
+            if !too_old && self.attempts.len() <= most {
+                break;
             }
+            self.attempts.pop_front();
+            removed += 1;
         }
-        u64::try_from(old.len()).unwrap_or(u64::MAX)
+        removed
     }
 
-    fn remove_all(&mut self, seqs: &[Seq]) -> u64 {
-        for seq in seqs {
-            self.remove(*seq);
-        }
-        u64::try_from(seqs.len()).unwrap_or(u64::MAX)
+    fn remove_all(&mut self, seqs: Vec<Seq>) -> u64 {
+        let count = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
+        seqs.into_iter().for_each(|seq| self.remove(seq));
+        count
     }
 }
 
