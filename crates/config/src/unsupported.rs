@@ -16,17 +16,12 @@ static UNSUPPORTED: &[Row] = &[
     }),
     ("`pull_api.grpc_listen`", |config| config.pull_api.as_ref().is_some_and(|api| api.grpc_listen.is_some())),
     ("`auth forward`", |config| config.routes.iter().any(|route| matches!(route.auth, IngressAuth::Forward(_)))),
-    ("`deliver exec`", |config| targets(config).any(|target| matches!(target, Transport::Exec(_)))),
-    ("`sign`", |config| {
-        targets(config).any(|target| matches!(target, Transport::Http(http) if http.signing.is_some()))
-    }),
     ("`observability.tracing`", |config| config.observability.tracing.is_some()),
     ("`queue postgres`", |config| config.backend == QueueBackend::Postgres),
     ("`secret` with `runtime true`", |config| {
         config.secrets.values().any(|pool| matches!(pool, SecretPool::Runtime { .. }))
     }),
     ("`vault:` references", |config| secret_refs(config).any(|secret| matches!(secret, SecretRef::Vault(_)))),
-    ("`defaults.adaptive_backpressure`", |config| config.adaptive_backpressure.enabled),
 ];
 
 /// The features that a configuration uses and that cannot run yet, as they are named in messages.
@@ -84,7 +79,6 @@ mod tests {
     #[test]
     fn features_without_an_engine_are_named() {
         let text = "pull_api { auth token vault:x tls { cert_file a key_file b } }
-            defaults { adaptive_backpressure { enabled on } }
             secrets { secret s { runtime true } }
             /a { auth forward https://h/ pull { path /a } }
             /b { deliver exec /bin/cat { } }";
@@ -94,10 +88,8 @@ mod tests {
             [
                 "`tls` of a listener",
                 "`auth forward`",
-                "`deliver exec`",
                 "`secret` with `runtime true`",
-                "`vault:` references",
-                "`defaults.adaptive_backpressure`"
+                "`vault:` references"
             ]
         );
         let plain = compile(b"/a { deliver https://h/ { } }", &FixedEnvironment::default()).config.expect("valid");
