@@ -158,7 +158,7 @@ fn plan_routes(plan: &mut Plan, old: &[Route], new: &[Route]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FixedEnvironment, compile};
+    use crate::{Context, FixedEnvironment, compile};
 
     fn config(extra: &str, routes: &str) -> Config {
         let text = format!("pull_api {{ auth token raw:t }}\n{extra}\n{routes}");
@@ -191,6 +191,44 @@ mod tests {
             ),
         ] {
             assert_eq!(changes(extra, routes), want, "{extra} {routes}");
+        }
+    }
+
+    /// The table tells people what `plan` does.
+    #[test]
+    fn the_table_and_the_plan_agree() {
+        let routes = "/a { pull { path /a } }";
+        let before = config("", routes);
+        let tls = "tls { cert_file a key_file b }";
+        for (context, name, text) in [
+            (Context::Ingress, "listen", "ingress { listen :1 }"),
+            (Context::Ingress, "tls", &format!("ingress {{ {tls} }}")),
+            (Context::Ingress, "rate_limit", "ingress { rate_limit { rps 1 } }"),
+            (Context::AdminApi, "listen", "admin_api { listen 127.0.0.1:1 }"),
+            (Context::AdminApi, "prefix", "admin_api { prefix /x }"),
+            (Context::AdminApi, "auth", "admin_api { auth token raw:a }"),
+            (Context::AdminApi, "tls", &format!("admin_api {{ {tls} }}")),
+            (Context::QueueLimits, "max_depth", "queue_limits { max_depth 5 }"),
+            (Context::QueueRetention, "prune_interval", "queue_retention { prune_interval 1s }"),
+            (Context::DlqRetention, "max_depth", "dlq_retention { max_depth 5 }"),
+            (Context::Secret, "value", "secrets { secret s { value env:A valid_from 2026-01-01T00:00:00Z } }"),
+            (Context::Vars, "NAME", "vars { A x }"),
+            (Context::Defaults, "max_body", "defaults { max_body 1kb }"),
+            (Context::Egress, "redirects", "defaults { egress { redirects on } }"),
+            (Context::PublishPolicy, "direct", "defaults { publish_policy { direct off } }"),
+            (Context::TrendSignals, "window", "defaults { trend_signals { window 1m } }"),
+            (Context::AdaptiveBackpressure, "enabled", "defaults { adaptive_backpressure { enabled on } }"),
+            (Context::AccessLog, "enabled", "observability { access_log { enabled off } }"),
+            (Context::RuntimeLog, "level", "observability { runtime_log { level warn } }"),
+            (Context::Metrics, "listen", "observability { metrics { listen :1 } }"),
+            (Context::Tracing, "enabled", "observability { tracing { enabled on } }"),
+        ] {
+            let changes = plan(&before, &config(text, routes)).changes;
+            let reload = crate::table::row(context, name).map(|row| row.reload);
+            assert!(
+                !changes.is_empty() && changes.iter().all(|change| Some(change.reload) == reload),
+                "{text}: {changes:?}"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use aws_lc_rs::digest::{SHA256, digest};
 use hookaido_config::{ProcessEnvironment, compile, unsupported};
 use hookaido_model::config::Config;
-use hookaido_syntax::{Diagnostic, Span};
+use hookaido_syntax::Diagnostic;
 
 use crate::StartError;
 
@@ -26,20 +26,13 @@ pub(crate) fn load(path: &Path, environment: &ProcessEnvironment) -> Result<Load
     let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: shown.clone(), source })?;
     let compiled = compile(&bytes, environment);
     let mut diagnostics = compiled.diagnostics;
-    let config = match compiled.config {
-        Some(config) => {
-            let missing = unsupported(&config);
-            if missing.is_empty() {
-                return Ok(Loaded { config, fingerprint: fingerprint(&bytes), warnings: diagnostics });
-            }
-            missing
+    if let Some(config) = compiled.config {
+        let missing = unsupported(&config, &compiled.tree);
+        if missing.is_empty() {
+            return Ok(Loaded { config, fingerprint: fingerprint(&bytes), warnings: diagnostics });
         }
-        None => Vec::new(),
-    };
-    diagnostics.extend(config.into_iter().map(|name| {
-        Diagnostic::error("E0901", Span::new(0, 0), format!("{name} is not supported yet"))
-            .with_help("remove it; `config validate` accepts it because the language has it")
-    }));
+        diagnostics.extend(missing);
+    }
     Err(StartError::Config { path: shown, tree: Box::new(compiled.tree), diagnostics })
 }
 

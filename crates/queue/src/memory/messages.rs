@@ -100,7 +100,7 @@ impl Table {
             };
             ids.push(row.id(seq));
             self.insert(seq, row);
-            effects.ready.push((lane, next_run_at));
+            effects.ready(lane, next_run_at);
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Table {
             }
         });
         if to == State::Queued {
-            effects.ready.push((lane, now));
+            effects.ready(lane, now);
         }
         true
     }
