@@ -39,8 +39,14 @@ impl State {
     /// A state without memories. `tasks` is the tracker that the process drains before it closes the queue.
     #[must_use]
     pub fn new(bodies: ByteBudget, tasks: TaskTracker) -> Arc<Self> {
+        Self::with_nonces(bodies, tasks, NonceStore::new())
+    }
+
+    /// A state that remembers used nonces from an earlier run.
+    #[must_use]
+    pub fn with_nonces(bodies: ByteBudget, tasks: TaskTracker, nonces: Arc<NonceStore>) -> Arc<Self> {
         Arc::new(Self {
-            nonces: NonceStore::new(),
+            nonces,
             bodies,
             tasks,
             pressure: Gauge::default(),
