@@ -56,17 +56,20 @@ enum Operation {
     Extend,
 }
 
-/// Everything before the body. The order is part of the contract: method, token, endpoint, operation.
+/// Everything before the body. The order is part of the contract: method, token, endpoint, operation; for streams token, method, endpoint.
 fn admit(table: &Table, request: &Request, path: &str) -> Result<Admitted, PullError> {
     let (endpoint, operation) = table.find(path);
-    let wanted = if operation == "stream" { Method::GET } else { Method::POST };
-    if request.method() != wanted {
+    let stream = operation == "stream";
+    if !stream && request.method() != Method::POST {
         return Err(PullError::Method);
     }
     let tokens = endpoint.and_then(|endpoint| endpoint.tokens.as_ref()).unwrap_or(&table.tokens);
     let presented = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     if !tokens.check(presented) {
         return Err(PullError::Unauthorized);
+    }
+    if stream && request.method() != Method::GET {
+        return Err(PullError::Method);
     }
     let endpoint = Arc::clone(endpoint.ok_or(PullError::RouteNotFound)?);
     let operation = match operation {
