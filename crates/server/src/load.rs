@@ -1,10 +1,8 @@
 //! A configuration file, read and compiled, with everything refused that cannot run.
 
-use std::fmt::Write;
 use std::path::Path;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use hookaido_config::{ProcessEnvironment, compile, unsupported};
+use hookaido_config::{ProcessEnvironment, compile, fingerprint, unsupported};
 use hookaido_model::config::Config;
 use hookaido_syntax::Diagnostic;
 
@@ -34,14 +32,6 @@ pub(crate) fn load(path: &Path, environment: &ProcessEnvironment) -> Result<Load
         diagnostics.extend(missing);
     }
     Err(StartError::Config { path: shown, tree: Box::new(compiled.tree), diagnostics })
-}
-
-fn fingerprint(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in digest(&SHA256, bytes).as_ref() {
-        let _infallible = write!(hex, "{byte:02x}");
-    }
-    hex
 }
 
 /// Says what is doubtful, once for each thing.
