@@ -3,7 +3,7 @@
 //! Destructures the compiled configuration exhaustively, so a field that nobody has classified does not compile. Pure; the
 //! supervisor of `server` carries it out: in full, or not at all.
 
-use hookaido_model::config::{AdminApi, Config, Ingress, Observability, PullApi, Retentions, Route};
+use hookaido_model::config::{AdminApi, Config, Ingress, Observability, PullApi, PullLimits, Retentions, Route};
 
 use crate::table::Reload;
 
@@ -75,15 +75,15 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     plan_ingress(&mut plan, ingress, &new.ingress);
     plan_pull_api(&mut plan, pull_api.as_ref(), new.pull_api.as_ref());
     plan_admin_api(&mut plan, admin_api, &new.admin_api);
-    plan.live("queue_limits", queue_limits, &new.queue_limits);
+    plan.restart("queue_limits", queue_limits, &new.queue_limits);
     plan_retentions(&mut plan, retentions, &new.retentions);
     plan.restart("queue.backend", backend, &new.backend);
     plan.live("secrets", secrets, &new.secrets);
     plan.live("vars", vars, &new.vars);
-    plan.live("defaults.max_body", max_body, &new.max_body);
-    plan.live("defaults.max_headers", max_headers, &new.max_headers);
+    plan.restart("defaults.max_body", max_body, &new.max_body);
+    plan.restart("defaults.max_headers", max_headers, &new.max_headers);
     plan.live("defaults.egress", egress, &new.egress);
-    plan.live("defaults.publish_policy", publish_policy, &new.publish_policy);
+    plan.restart("defaults.publish_policy", publish_policy, &new.publish_policy);
     plan.live("defaults.trend_signals", trend_signals, &new.trend_signals);
     plan.live("defaults.adaptive_backpressure", adaptive_backpressure, &new.adaptive_backpressure);
     plan_observability(&mut plan, observability, &new.observability);
@@ -111,7 +111,11 @@ fn plan_pull_api(plan: &mut Plan, old: Option<&PullApi>, new: Option<&PullApi>) 
     plan.restart("pull_api.prefix", prefix, &new.prefix);
     plan.restart("pull_api.grpc_listen", grpc_listen, &new.grpc_listen);
     plan.live("pull_api.auth", auth_tokens, &new.auth_tokens);
-    plan.live("pull_api limits", limits, &new.limits);
+    // Only the settings of streams are live, as in the reference's own reload rules.
+    let streams = |limits: &PullLimits| (limits.sse_keepalive, limits.sse_max_connection);
+    plan.live("pull_api.sse", &streams(limits), &streams(&new.limits));
+    let fixed = |limits: &PullLimits| PullLimits { sse_keepalive: None, sse_max_connection: None, ..limits.clone() };
+    plan.restart("pull_api limits", &fixed(limits), &fixed(&new.limits));
 }
 
 fn plan_admin_api(plan: &mut Plan, old: &AdminApi, new: &AdminApi) {
@@ -124,11 +128,11 @@ fn plan_admin_api(plan: &mut Plan, old: &AdminApi, new: &AdminApi) {
 
 fn plan_retentions(plan: &mut Plan, old: &Retentions, new: &Retentions) {
     let Retentions { queued, delivered, dead, attempts, prune_interval } = old;
-    plan.live("queue_retention.max_age", queued, &new.queued);
-    plan.live("queue_retention.prune_interval", prune_interval, &new.prune_interval);
-    plan.live("delivered_retention", delivered, &new.delivered);
-    plan.live("dlq_retention", dead, &new.dead);
-    plan.live("attempts_retention", attempts, &new.attempts);
+    plan.restart("queue_retention.max_age", queued, &new.queued);
+    plan.restart("queue_retention.prune_interval", prune_interval, &new.prune_interval);
+    plan.restart("delivered_retention", delivered, &new.delivered);
+    plan.restart("dlq_retention", dead, &new.dead);
+    plan.restart("attempts_retention", attempts, &new.attempts);
 }
 
 fn plan_observability(plan: &mut Plan, old: &Observability, new: &Observability) {
@@ -179,7 +183,7 @@ mod tests {
             ("", same, ""),
             ("# comment", same, ""),
             ("ingress { listen :1 }", same, "ingress.listen: Restart"),
-            ("queue_limits { max_depth 5 }", same, "queue_limits: Live"),
+            ("queue_limits { max_depth 5 }", same, "queue_limits: Restart"),
             ("observability { access_log off }", same, "observability.access_log: Restart"),
             ("", "/b { pull { path /b } } /a { pull { path /a } }", "order of routes: Live"),
             ("", "/a { pull { path /x } } /c { pull { path /c } }", "route /a: Live, route /b: Live, route /c: Live"),
@@ -223,7 +227,9 @@ mod tests {
             (Context::Metrics, "listen", "observability { metrics { listen :1 } }"),
             (Context::Tracing, "enabled", "observability { tracing { enabled on } }"),
         ] {
-            let changes = plan(&before, &config(text, routes)).changes;
+            let mut changes = plan(&before, &config(text, routes)).changes;
+            // Routes take over what `defaults` say.
+            changes.retain(|change| !change.directive.starts_with("route "));
             let reload = crate::table::row(context, name).map(|row| row.reload);
             assert!(
                 !changes.is_empty() && changes.iter().all(|change| Some(change.reload) == reload),

@@ -40,16 +40,6 @@ static UNSUPPORTED: &[Row] = &[
         written: |_, statement| starts(statement, &["auth", "forward"]),
     },
     Row {
-        name: "`deliver exec`",
-        used: |config| targets(config).any(|target| matches!(target, Transport::Exec(_))),
-        written: |_, statement| starts(statement, &["deliver", "exec"]),
-    },
-    Row {
-        name: "`sign`",
-        used: |config| targets(config).any(|target| matches!(target, Transport::Http(http) if http.signing.is_some())),
-        written: |_, statement| starts(statement, &["sign"]),
-    },
-    Row {
         name: "`tracing`",
         used: |config| config.observability.tracing.is_some(),
         written: |_, statement| starts(statement, &["tracing"]),
@@ -68,11 +58,6 @@ static UNSUPPORTED: &[Row] = &[
         name: "`vault:` references",
         used: |config| secret_refs(config).any(|secret| matches!(secret, SecretRef::Vault(_))),
         written: |_, statement| statement.args().any(|word| word.value.trim_start().starts_with("vault:")),
-    },
-    Row {
-        name: "`adaptive_backpressure`",
-        used: |config| config.adaptive_backpressure.enabled,
-        written: |_, statement| starts(statement, &["adaptive_backpressure"]),
     },
 ];
 
@@ -165,11 +150,8 @@ mod tests {
             ("`tls` of a listener", "tls"),
             ("`grpc_listen`", "grpc_listen :1"),
             ("`auth forward`", "auth forward https://h/"),
-            ("`deliver exec`", "deliver exec /bin/cat"),
-            ("`sign`", "sign hmac raw:x"),
             ("`runtime true`", "runtime true"),
             ("`vault:` references", "auth token vault:x"),
-            ("`adaptive_backpressure`", "adaptive_backpressure"),
         ];
         assert_eq!(shown, want.map(|(name, place)| (name.to_owned(), place)));
         let plain = compile(b"/a { deliver https://h/ { } }", &FixedEnvironment::default());

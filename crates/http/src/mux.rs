@@ -79,6 +79,12 @@ impl PrefixMux {
         Self { services: vec![Mounted { prefix: "".into(), component, handler }] }
     }
 
+    /// Serves nothing yet: every path answers 404.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { services: Vec::new() }
+    }
+
     /// Serves the paths at and below `prefix` (such as `/admin`, without trailing slash) with another service, which gets the path as
     /// it was sent. An empty prefix replaces what serves the rest.
     #[must_use]

@@ -61,7 +61,7 @@ fn the_reference_finds_directives_and_near_misses() {
     assert_eq!(
         text,
         "max_lease_ttl in pull_api\n  Longest lease time; `off` for no bound.\n  write:   max_lease_ttl VALUE\n  \
-         value:   duration, or `off`\n  default: off\n  reload:  live\n\n"
+         value:   duration, or `off`\n  default: off\n  reload:  restart\n\n"
     );
     assert!(reference(Some("egress")).unwrap().contains("https_only in defaults.egress"));
     assert_eq!(

@@ -1,0 +1,184 @@
+//! What lives as long as the process: queue, metrics, clock, secrets, dispatcher, and what services keep across reloads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookaido_auth::{NonceStore, SecretResolver, SecretSource};
+use hookaido_config::{Environment, ProcessEnvironment};
+use hookaido_dispatch::{DispatchParts, Dispatcher, SystemResolver};
+use hookaido_http::ByteBudget;
+use hookaido_model::config::{Config, QueueBackend};
+use hookaido_model::{Clock, SystemClock};
+use hookaido_queue::store::Store;
+use hookaido_queue::{MemoryStore, Queue, QueueSettings};
+use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
+use hookaido_telemetry::{Metrics, MetricsExporter};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::StartError;
+use crate::logs::Logs;
+
+/// Bytes of request bodies under way, over all connections.
+const BODY_BUDGET: u64 = 256 << 20;
+/// Time that deliveries in flight are given at the end.
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+
+/// Where messages are kept.
+pub(crate) struct Opened<'a> {
+    /// A store that the caller brings.
+    pub(crate) given: Option<Arc<dyn Store>>,
+    /// Else the file of the SQLite backend.
+    pub(crate) path: &'a Path,
+}
+
+pub(crate) struct App {
+    pub(crate) queue: Queue,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) exporter: Arc<MetricsExporter>,
+    pub(crate) environment: Arc<ProcessEnvironment>,
+    pub(crate) secrets: Arc<SecretResolver>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) bodies: ByteBudget,
+    pub(crate) ingress: Arc<hookaido_ingress::State>,
+    /// The pulled routes that are served at present.
+    pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
+    pub(crate) logs: Logs,
+    /// Everything that is spawned for the whole life of the process.
+    pub(crate) tasks: TaskTracker,
+    /// Work of requests whose sender may be gone; finished before the queue closes.
+    pub(crate) requests: TaskTracker,
+    /// Cancelled first: no new work.
+    pub(crate) stop: CancellationToken,
+    /// Cancelled when all services have ended.
+    pub(crate) upkeep: CancellationToken,
+}
+
+impl App {
+    /// Opens the queue and makes the parts that outlive every configuration.
+    pub(crate) fn open(
+        store: Opened<'_>,
+        config: &Config,
+        environment: Arc<ProcessEnvironment>,
+        logs: &Logs,
+    ) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (metrics, exporter) = Metrics::new();
+        metrics.set_process(env!("CARGO_PKG_VERSION"), clock.now());
+        let path = store.path;
+        let durable = store.given.is_none() && config.backend == QueueBackend::Sqlite;
+        let store = open_store(store, config.backend, &clock, &metrics)?;
+        tracing::info!(target: "hookaido", backend = store.backend(), "queue_backend_selected");
+        let queue = Queue::new(store, Arc::clone(&clock), settings(config));
+        let secrets = Arc::new(crate::environment::secrets(&environment));
+        let resolver = Arc::new(SystemResolver::default());
+        let dispatcher = Dispatcher::new(DispatchParts {
+            queue: queue.clone(),
+            metrics: Arc::clone(&metrics),
+            secrets: Arc::clone(&secrets) as Arc<dyn SecretSource>,
+            resolver,
+            jitter: Arc::new(jitter),
+            drain: DRAIN,
+            path: environment.var("PATH").unwrap_or_default().into(),
+        });
+        let bodies = ByteBudget::new(BODY_BUDGET);
+        let requests = TaskTracker::new();
+        let ingress = ingress_state(path, durable, &bodies, &requests, clock.as_ref())?;
+        let app = Self {
+            ingress,
+            pull: Mutex::default(),
+            queue,
+            clock,
+            metrics,
+            exporter: Arc::new(exporter),
+            environment,
+            secrets,
+            dispatcher,
+            bodies,
+            logs: logs.clone(),
+            tasks: TaskTracker::new(),
+            requests,
+            stop: CancellationToken::new(),
+            upkeep: CancellationToken::new(),
+        };
+        app.spawn_upkeep();
+        Ok(app)
+    }
+
+    /// What runs beside the services until all of them have ended.
+    fn spawn_upkeep(&self) {
+        self.tasks.spawn(self.queue.clone().run_upkeep(self.upkeep.clone()));
+        self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
+        let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));
+        let (logs, upkeep) = (Arc::clone(&self.logs.handles), self.upkeep.clone());
+        self.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_secs(5));
+            loop {
+                tokio::select! {
+                    () = upkeep.cancelled() => return,
+                    _ = ticks.tick() => {}
+                }
+                exporter.upkeep();
+                metrics.set_log_drops(logs.dropped());
+            }
+        });
+    }
+}
+
+/// What ingress keeps across reloads. Beside a queue file the used nonces are kept across restarts too.
+fn ingress_state(
+    database: &Path,
+    durable: bool,
+    bodies: &ByteBudget,
+    requests: &TaskTracker,
+    clock: &dyn Clock,
+) -> Result<Arc<hookaido_ingress::State>, StartError> {
+    if !durable {
+        return Ok(hookaido_ingress::State::new(bodies.clone(), requests.clone()));
+    }
+    let mut name = database.as_os_str().to_owned();
+    name.push("-nonces");
+    let path = std::path::PathBuf::from(name);
+    let nonces = NonceStore::open(&path, clock.now()).map_err(|error| {
+        StartError::Queue(format!("cannot open the file of used nonces {}: {error}", path.display()))
+    })?;
+    Ok(hookaido_ingress::State::with_nonces(bodies.clone(), requests.clone(), nonces))
+}
+
+/// What the configuration says about the queue.
+pub(crate) fn settings(config: &Config) -> QueueSettings {
+    QueueSettings { limits: config.queue_limits, retentions: config.retentions }
+}
+
+fn open_store(
+    store: Opened<'_>,
+    backend: QueueBackend,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Store>, StartError> {
+    if let Some(given) = store.given {
+        return Ok(given);
+    }
+    match backend {
+        QueueBackend::Memory => Ok(Arc::new(MemoryStore::with_metrics(Arc::clone(&metrics.store)))),
+        QueueBackend::Sqlite => {
+            let options = SqliteOptions::default();
+            let opened = SqliteStore::open(store.path, &options, Arc::clone(clock), Arc::clone(&metrics.store));
+            let opened = opened.map_err(|error| StartError::Queue(error.to_string()))?;
+            Ok(opened)
+        }
+        QueueBackend::Postgres => Err(StartError::Queue("queue backend postgres is not supported yet".to_owned())),
+    }
+}
+
+/// A random number from -1 to 1.
+fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    if getrandom::fill(&mut bytes).is_err() {
+        return 0.0;
+    }
+    f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX) * 2.0 - 1.0
+}

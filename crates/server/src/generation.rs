@@ -1,0 +1,118 @@
+//! The services of one configuration, built as a whole before any of them is served.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use hookaido_auth::SecretPools;
+use hookaido_dispatch::{DispatchPlan, PreparedPlan};
+use hookaido_http::{Handler, PrefixMux};
+use hookaido_model::config::{Config, RouteWork};
+use hookaido_model::{Lane, PULL_TARGET};
+
+use crate::StartError;
+use crate::app::App;
+use crate::load::Loaded;
+use crate::metrics_endpoint::MetricsEndpoint;
+
+/// What is served, address by address, and what is pushed.
+pub(crate) struct Generation {
+    /// By address as configured.
+    pub(crate) sites: BTreeMap<String, PrefixMux>,
+    pub(crate) push: PreparedPlan,
+    /// Retired when another generation takes over.
+    pub(crate) pull: Option<Arc<hookaido_pull::Table>>,
+}
+
+/// Lanes by route and target.
+type Lanes = HashMap<(Arc<str>, Arc<str>), Arc<Lane>>;
+
+impl App {
+    /// Makes everything that a configuration needs and that can fail. Changes nothing that runs.
+    pub(crate) async fn build(&self, loaded: &Loaded, number: u64) -> Result<Generation, StartError> {
+        let config = &loaded.config;
+        let lanes = self.lanes(config).await?;
+        let find = |route: &str, target: &str| lanes.get(&(Arc::from(route), Arc::from(target))).cloned();
+        let push = DispatchPlan::from_config(config, &find).map_err(|error| StartError::Auth(error.to_string()))?;
+        let pools = SecretPools::resolve(&config.secrets, &*self.secrets)
+            .map_err(|error| StartError::Auth(error.to_string()))?;
+        let push = self.dispatcher.prepare(push, &pools).map_err(|error| StartError::Auth(error.to_string()))?;
+        let pull = config.pull_api.as_ref().map(|_| self.pull_table(config, &find)).transpose()?;
+        let sites = self.sites(loaded, number, &find, (&pools, pull.as_ref()))?;
+        Ok(Generation { sites, push, pull })
+    }
+
+    async fn lanes(&self, config: &Config) -> Result<Lanes, StartError> {
+        let mut pairs = DispatchPlan::pairs(config);
+        let pull: Arc<str> = Arc::from(PULL_TARGET);
+        let pulled = config.routes.iter().filter(|route| matches!(route.work, RouteWork::Pull(_)));
+        pairs.extend(pulled.map(|route| (Arc::clone(&route.path), Arc::clone(&pull))));
+        let lanes = self.queue.lanes(pairs.clone()).await.map_err(|error| StartError::Queue(error.to_string()))?;
+        Ok(pairs.into_iter().zip(lanes).collect())
+    }
+
+    /// The services of each address.
+    fn sites(
+        &self,
+        loaded: &Loaded,
+        number: u64,
+        lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
+        (pools, pull): (&SecretPools, Option<&Arc<hookaido_pull::Table>>),
+    ) -> Result<BTreeMap<String, PrefixMux>, StartError> {
+        let config = &loaded.config;
+        let mut sites = Sites::default();
+        let ingress = self.ingress_service(config, lane, pools)?;
+        sites.add(&config.ingress.listen, "", "ingress", ingress);
+        if let (Some(api), Some(table)) = (&config.pull_api, pull) {
+            let service = Arc::new(hookaido_pull::PullApi(Arc::clone(table)));
+            sites.add(&api.listen, &api.prefix, "pull_api", service);
+        }
+        let admin = self.admin_service(loaded, number, lane)?;
+        sites.add(&config.admin_api.listen, &config.admin_api.prefix, "admin_api", admin);
+        if let Some(metrics) = &config.observability.metrics {
+            let endpoint = MetricsEndpoint {
+                prefix: metrics.prefix.clone(),
+                queue: self.queue.clone(),
+                metrics: Arc::clone(&self.metrics),
+                exporter: Arc::clone(&self.exporter),
+                clock: Arc::clone(&self.clock),
+            };
+            sites.add(&metrics.listen, "", "metrics", Arc::new(endpoint));
+        }
+        Ok(sites.0)
+    }
+
+    fn ingress_service(
+        &self,
+        config: &Config,
+        lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
+        pools: &SecretPools,
+    ) -> Result<Arc<dyn Handler>, StartError> {
+        let parts = hookaido_ingress::Parts {
+            ingress: &config.ingress,
+            adaptive_backpressure: &config.adaptive_backpressure,
+            routes: &config.routes,
+            lane,
+            secrets: &*self.secrets,
+            pools,
+            queue: &self.queue,
+            metrics: &self.metrics,
+            state: &self.ingress,
+        };
+        let table = hookaido_ingress::Table::build(&parts).map_err(|error| StartError::Auth(error.to_string()))?;
+        Ok(Arc::new(hookaido_ingress::Ingress(Arc::new(table))))
+    }
+}
+
+#[derive(Default)]
+struct Sites(BTreeMap<String, PrefixMux>);
+
+impl Sites {
+    fn add(&mut self, listen: &str, prefix: &str, component: &'static str, handler: Arc<dyn Handler>) {
+        let site = match self.0.remove(listen) {
+            Some(site) => site.mount(prefix, component, handler),
+            None if prefix.is_empty() => PrefixMux::new(component, handler),
+            None => PrefixMux::empty().mount(prefix, component, handler),
+        };
+        self.0.insert(listen.to_owned(), site);
+    }
+}

@@ -1,0 +1,98 @@
+//! The sockets of a configuration and the sites behind them.
+//!
+//! Addresses are fixed while running (a change of one needs a restart); what is served behind them is exchanged by a reload.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hookaido_http::{BoundListener, Drain, ListenerLimits, ListenerOptions, PrefixMux, bind, serve};
+use hookaido_model::config::Config;
+use tokio_util::task::TaskTracker;
+
+use crate::StartError;
+use crate::app::{App, DRAIN};
+use crate::generation::Generation;
+
+/// A socket and what will be served on it.
+type Bound = (BoundListener, Arc<ArcSwap<PrefixMux>>);
+
+/// Sockets that are served.
+pub(crate) struct Running {
+    sites: BTreeMap<String, Arc<ArcSwap<PrefixMux>>>,
+    /// One task a listener.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Running {
+    /// Binds every address, or none.
+    pub(crate) fn start(app: &App, config: &Config, generation: &Generation) -> Result<Self, StartError> {
+        let bound: Result<Vec<Bound>, StartError> = generation
+            .sites
+            .iter()
+            .map(|(listen, site)| {
+                let listener = bind(listen).map_err(|error| StartError::Listen(error.to_string()))?;
+                Ok((listener, Arc::new(ArcSwap::from_pointee(site.clone()))))
+            })
+            .collect();
+        let mut running = Self { sites: BTreeMap::new(), tasks: TaskTracker::new() };
+        for (listener, site) in bound? {
+            running.sites.insert(listener.configured().to_owned(), Arc::clone(&site));
+            let options = ListenerOptions {
+                limits: limits(config),
+                tls: None,
+                access_log: app.logs.handles.access(),
+                metrics: Arc::clone(&app.metrics),
+            };
+            let drain = Drain { stop: app.stop.clone(), budget: DRAIN };
+            running.tasks.spawn(serve(listener, site, options, drain));
+        }
+        log(config);
+        Ok(running)
+    }
+
+    /// Serves another generation on the same sockets. Each request sees one generation as a whole.
+    pub(crate) fn exchange(&self, generation: &Generation) {
+        for (listen, site) in &generation.sites {
+            if let Some(running) = self.sites.get(listen) {
+                running.store(Arc::new(site.clone()));
+            }
+        }
+    }
+}
+
+/// Heads may be as large as the largest `max_headers` asks for, within reason.
+fn limits(config: &Config) -> ListenerLimits {
+    let defaults = ListenerLimits::default();
+    let wanted = config.routes.iter().map(|route| route.max_headers).max().unwrap_or(config.max_headers);
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(4096);
+    ListenerLimits { max_head_bytes: wanted.clamp(defaults.max_head_bytes, 1 << 20), ..defaults }
+}
+
+fn log(config: &Config) {
+    let shared = |listen: &str| {
+        let ingress = usize::from(config.ingress.listen == listen);
+        let pull = usize::from(config.pull_api.as_ref().is_some_and(|api| api.listen == listen));
+        ingress + pull + usize::from(config.admin_api.listen == listen) > 1
+    };
+    let ingress = config.ingress.listen.as_str();
+    tracing::info!(target: "hookaido", addr = ingress, shared = shared(ingress), "ingress_listening");
+    if let Some(api) = &config.pull_api {
+        let addr = api.listen.as_str();
+        tracing::info!(target: "hookaido", addr, prefix = api.prefix.as_str(), shared = shared(addr), "pull_api_listening");
+    }
+    let (addr, prefix) = (config.admin_api.listen.as_str(), config.admin_api.prefix.as_str());
+    tracing::info!(target: "hookaido", addr, prefix, shared = shared(addr), "admin_api_listening");
+    if let Some(metrics) = &config.observability.metrics {
+        tracing::info!(target: "hookaido", addr = metrics.listen.as_str(), prefix = metrics.prefix.as_str(), "metrics_listening");
+    }
+}
+
+/// Waits for the listeners, which end by themselves after `stop`, a little longer than they need.
+pub(crate) async fn ended(running: &Running) {
+    running.tasks.close();
+    if tokio::time::timeout(DRAIN + Duration::from_secs(2), running.tasks.wait()).await.is_err() {
+        tracing::warn!(target: "hookaido", "listeners_drain_incomplete");
+    }
+}

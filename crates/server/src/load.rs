@@ -1,0 +1,43 @@
+//! A configuration file, read and compiled, with everything refused that cannot run.
+
+use std::path::Path;
+
+use hookaido_config::{ProcessEnvironment, compile, fingerprint, unsupported};
+use hookaido_model::config::Config;
+use hookaido_syntax::Diagnostic;
+
+use crate::StartError;
+
+/// A file that can run.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// SHA-256 of the file, in hex.
+    pub(crate) fingerprint: String,
+    /// Doubtful things in it.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// Reads and compiles. Blocks for as long as the file and the files it refers to take.
+pub(crate) fn load(path: &Path, environment: &ProcessEnvironment) -> Result<Loaded, StartError> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: shown.clone(), source })?;
+    let compiled = compile(&bytes, environment);
+    let mut diagnostics = compiled.diagnostics;
+    if let Some(config) = compiled.config {
+        let missing = unsupported(&config, &compiled.tree);
+        if missing.is_empty() {
+            return Ok(Loaded { config, fingerprint: fingerprint(&bytes), warnings: diagnostics });
+        }
+        diagnostics.extend(missing);
+    }
+    Err(StartError::Config { path: shown, tree: Box::new(compiled.tree), diagnostics })
+}
+
+/// Says what is doubtful, once for each thing.
+pub(crate) fn log_warnings(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        tracing::warn!(target: "hookaido", code = warning.code, warning = %warning.message, "config_warning");
+    }
+    tracing::info!(target: "hookaido", "config_ok");
+}
