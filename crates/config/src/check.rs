@@ -12,7 +12,7 @@ use crate::read::Section;
 
 /// What the checks look at.
 pub(crate) struct Checked<'a> {
-    pub(crate) top: &'a Section,
+    pub(crate) top: &'a Section<'a>,
     pub(crate) ingress: &'a Ingress,
     pub(crate) pull_api: &'a PullApi,
     pub(crate) admin_api: &'a AdminApi,

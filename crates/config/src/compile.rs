@@ -76,6 +76,13 @@ pub fn compile(bytes: &[u8], environment: &dyn Environment) -> Compiled {
     Compiled { config, unused, diagnostics, tree }
 }
 
+/// SHA-256 of a file, in hex: whether two files are the same, byte for byte.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn touches(a: Span, b: Span) -> bool {
     a.start < b.end && b.start < a.end
 }
@@ -105,8 +112,6 @@ fn meaning(tree: &Tree, environment: &dyn Environment, intact: bool) -> (Vec<Dia
     let mut lowering = Lowering::default();
     let vars = variables(tree, &mut resolver, &mut lowering);
     let top = read(tree.items(), Context::Top, Span::new(0, tree.text().len()), &mut resolver);
-    let structured = intact && !resolver.diagnostics.iter().any(Diagnostic::is_error);
-    lowering.diagnostics.append(&mut resolver.diagnostics);
 
     let absent = [
         Section::absent(Context::Ingress),
@@ -135,7 +140,9 @@ fn meaning(tree: &Tree, environment: &dyn Environment, intact: bool) -> (Vec<Dia
     let (observability, tracing) = lower::observability(&mut lowering, block("observability", observability));
     let matchers = lower::matchers(&mut lowering, &top);
     let scope = lower::Scope { defaults: &defaults, matchers: &matchers, secrets: &secrets, secret_ids: &secret_ids };
-    let routes = lower::routes(&mut lowering, &top, &scope);
+    let routes = lower::routes(&mut lowering, &top, &scope, &mut resolver);
+    let structured = intact && !resolver.diagnostics.iter().any(Diagnostic::is_error);
+    lowering.diagnostics.append(&mut resolver.diagnostics);
     if structured {
         let checked = Checked {
             top: &top,

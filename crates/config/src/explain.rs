@@ -124,11 +124,7 @@ fn miss(route: &Route, question: &Question) -> Option<String> {
 /// The first condition that does not hold.
 fn unmet(matches: &Match, question: &Question) -> Option<String> {
     let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips } = matches;
-    let method_fits = if methods.is_empty() {
-        question.method == "POST"
-    } else {
-        methods.iter().any(|method| *method == question.method)
-    };
+    let method_fits = if methods.is_empty() { question.method == "POST" } else { methods.contains(&question.method) };
     if !method_fits {
         let wanted = if methods.is_empty() { "POST".to_owned() } else { methods.join(" or ") };
         return Some(format!("its method must be {wanted}, not {}", question.method));

@@ -24,8 +24,11 @@ fn environment() -> FixedEnvironment {
     FixedEnvironment::with_vars([("X", "x-value"), ("GITHUB_PASSWORD", "p"), ("CI_TOKEN", "t")])
 }
 
+/// A configuration and what it comes to.
+type Case = (Vec<u8>, Vec<u8>);
+
 /// Every file with its cases: configuration and expected result.
-fn files() -> Vec<(PathBuf, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn files() -> Vec<(PathBuf, Vec<Case>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
@@ -134,7 +137,8 @@ fn every_code_has_a_case() {
             seen.extend(compile(&text, &environment()).diagnostics.iter().map(|diagnostic| diagnostic.code));
         }
     }
-    let known: BTreeSet<&str> = CODES.iter().map(|(code, _)| *code).collect();
+    // E0901 is found by `run` only, and has a test beside its code.
+    let known: BTreeSet<&str> = CODES.iter().map(|(code, _)| *code).filter(|code| *code != "E0901").collect();
     assert_eq!(known.difference(&seen).collect::<Vec<_>>(), Vec::<&&str>::new(), "codes without a case");
     assert_eq!(seen.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "codes that the list does not know");
 }

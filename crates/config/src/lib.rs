@@ -33,7 +33,7 @@ mod value;
 
 pub use adapt::adapt;
 pub use codes::{CODES, code_meaning};
-pub use compile::{Compiled, Unused, compile};
+pub use compile::{Compiled, Unused, compile, fingerprint};
 pub use context::Context;
 pub use diff::{DiffFile, diff, format};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};

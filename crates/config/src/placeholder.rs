@@ -2,6 +2,7 @@
 //!
 //! What has been put in is never looked at again by the same pass, as in the reference.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hookaido_syntax::{Diagnostic, Part, Pass, Placeholder, PlaceholderKind, Span, Tree, Word, split};
@@ -86,10 +87,14 @@ impl<'a> Resolver<'a> {
     }
 
     /// The text of a word with everything replaced. On a problem, what can be told of it.
-    pub(crate) fn word(&mut self, word: &Word) -> String {
-        if word.literal().is_some() {
-            return word.value.clone();
+    pub(crate) fn word<'t>(&mut self, word: &'t Word) -> Cow<'t, str> {
+        match word.literal() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(self.replaced(word)),
         }
+    }
+
+    fn replaced(&mut self, word: &Word) -> String {
         let Some(vars) = self.vars.take() else {
             let parts = word.split(self.tree, Pass::Outside);
             return self.join(parts);

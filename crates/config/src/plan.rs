@@ -3,7 +3,7 @@
 //! Destructures the compiled configuration exhaustively, so a field that nobody has classified does not compile. Pure; the
 //! supervisor of `server` carries it out: in full, or not at all.
 
-use hookaido_model::config::{AdminApi, Config, Ingress, Observability, PullApi, Retentions, Route};
+use hookaido_model::config::{AdminApi, Config, Ingress, Observability, PullApi, PullLimits, Retentions, Route};
 
 use crate::table::Reload;
 
@@ -75,15 +75,15 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
     plan_ingress(&mut plan, ingress, &new.ingress);
     plan_pull_api(&mut plan, pull_api.as_ref(), new.pull_api.as_ref());
     plan_admin_api(&mut plan, admin_api, &new.admin_api);
-    plan.live("queue_limits", queue_limits, &new.queue_limits);
+    plan.restart("queue_limits", queue_limits, &new.queue_limits);
     plan_retentions(&mut plan, retentions, &new.retentions);
     plan.restart("queue.backend", backend, &new.backend);
     plan.live("secrets", secrets, &new.secrets);
     plan.live("vars", vars, &new.vars);
-    plan.live("defaults.max_body", max_body, &new.max_body);
-    plan.live("defaults.max_headers", max_headers, &new.max_headers);
+    plan.restart("defaults.max_body", max_body, &new.max_body);
+    plan.restart("defaults.max_headers", max_headers, &new.max_headers);
     plan.live("defaults.egress", egress, &new.egress);
-    plan.live("defaults.publish_policy", publish_policy, &new.publish_policy);
+    plan.restart("defaults.publish_policy", publish_policy, &new.publish_policy);
     plan.live("defaults.trend_signals", trend_signals, &new.trend_signals);
     plan.live("defaults.adaptive_backpressure", adaptive_backpressure, &new.adaptive_backpressure);
     plan_observability(&mut plan, observability, &new.observability);
@@ -111,7 +111,11 @@ fn plan_pull_api(plan: &mut Plan, old: Option<&PullApi>, new: Option<&PullApi>) 
     plan.restart("pull_api.prefix", prefix, &new.prefix);
     plan.restart("pull_api.grpc_listen", grpc_listen, &new.grpc_listen);
     plan.live("pull_api.auth", auth_tokens, &new.auth_tokens);
-    plan.live("pull_api limits", limits, &new.limits);
+    // Only the settings of streams are live, as in the reference's own reload rules.
+    let streams = |limits: &PullLimits| (limits.sse_keepalive, limits.sse_max_connection);
+    plan.live("pull_api.sse", &streams(limits), &streams(&new.limits));
+    let fixed = |limits: &PullLimits| PullLimits { sse_keepalive: None, sse_max_connection: None, ..limits.clone() };
+    plan.restart("pull_api limits", &fixed(limits), &fixed(&new.limits));
 }
 
 fn plan_admin_api(plan: &mut Plan, old: &AdminApi, new: &AdminApi) {
@@ -124,11 +128,11 @@ fn plan_admin_api(plan: &mut Plan, old: &AdminApi, new: &AdminApi) {
 
 fn plan_retentions(plan: &mut Plan, old: &Retentions, new: &Retentions) {
     let Retentions { queued, delivered, dead, attempts, prune_interval } = old;
-    plan.live("queue_retention.max_age", queued, &new.queued);
-    plan.live("queue_retention.prune_interval", prune_interval, &new.prune_interval);
-    plan.live("delivered_retention", delivered, &new.delivered);
-    plan.live("dlq_retention", dead, &new.dead);
-    plan.live("attempts_retention", attempts, &new.attempts);
+    plan.restart("queue_retention.max_age", queued, &new.queued);
+    plan.restart("queue_retention.prune_interval", prune_interval, &new.prune_interval);
+    plan.restart("delivered_retention", delivered, &new.delivered);
+    plan.restart("dlq_retention", dead, &new.dead);
+    plan.restart("attempts_retention", attempts, &new.attempts);
 }
 
 fn plan_observability(plan: &mut Plan, old: &Observability, new: &Observability) {
@@ -158,7 +162,7 @@ fn plan_routes(plan: &mut Plan, old: &[Route], new: &[Route]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FixedEnvironment, compile};
+    use crate::{Context, FixedEnvironment, compile};
 
     fn config(extra: &str, routes: &str) -> Config {
         let text = format!("pull_api {{ auth token raw:t }}\n{extra}\n{routes}");
@@ -179,7 +183,7 @@ mod tests {
             ("", same, ""),
             ("# comment", same, ""),
             ("ingress { listen :1 }", same, "ingress.listen: Restart"),
-            ("queue_limits { max_depth 5 }", same, "queue_limits: Live"),
+            ("queue_limits { max_depth 5 }", same, "queue_limits: Restart"),
             ("observability { access_log off }", same, "observability.access_log: Restart"),
             ("", "/b { pull { path /b } } /a { pull { path /a } }", "order of routes: Live"),
             ("", "/a { pull { path /x } } /c { pull { path /c } }", "route /a: Live, route /b: Live, route /c: Live"),
@@ -191,6 +195,46 @@ mod tests {
             ),
         ] {
             assert_eq!(changes(extra, routes), want, "{extra} {routes}");
+        }
+    }
+
+    /// The table tells people what `plan` does.
+    #[test]
+    fn the_table_and_the_plan_agree() {
+        let routes = "/a { pull { path /a } }";
+        let before = config("", routes);
+        let tls = "tls { cert_file a key_file b }";
+        for (context, name, text) in [
+            (Context::Ingress, "listen", "ingress { listen :1 }"),
+            (Context::Ingress, "tls", &format!("ingress {{ {tls} }}")),
+            (Context::Ingress, "rate_limit", "ingress { rate_limit { rps 1 } }"),
+            (Context::AdminApi, "listen", "admin_api { listen 127.0.0.1:1 }"),
+            (Context::AdminApi, "prefix", "admin_api { prefix /x }"),
+            (Context::AdminApi, "auth", "admin_api { auth token raw:a }"),
+            (Context::AdminApi, "tls", &format!("admin_api {{ {tls} }}")),
+            (Context::QueueLimits, "max_depth", "queue_limits { max_depth 5 }"),
+            (Context::QueueRetention, "prune_interval", "queue_retention { prune_interval 1s }"),
+            (Context::DlqRetention, "max_depth", "dlq_retention { max_depth 5 }"),
+            (Context::Secret, "value", "secrets { secret s { value env:A valid_from 2026-01-01T00:00:00Z } }"),
+            (Context::Vars, "NAME", "vars { A x }"),
+            (Context::Defaults, "max_body", "defaults { max_body 1kb }"),
+            (Context::Egress, "redirects", "defaults { egress { redirects on } }"),
+            (Context::PublishPolicy, "direct", "defaults { publish_policy { direct off } }"),
+            (Context::TrendSignals, "window", "defaults { trend_signals { window 1m } }"),
+            (Context::AdaptiveBackpressure, "enabled", "defaults { adaptive_backpressure { enabled on } }"),
+            (Context::AccessLog, "enabled", "observability { access_log { enabled off } }"),
+            (Context::RuntimeLog, "level", "observability { runtime_log { level warn } }"),
+            (Context::Metrics, "listen", "observability { metrics { listen :1 } }"),
+            (Context::Tracing, "enabled", "observability { tracing { enabled on } }"),
+        ] {
+            let mut changes = plan(&before, &config(text, routes)).changes;
+            // Routes take over what `defaults` say.
+            changes.retain(|change| !change.directive.starts_with("route "));
+            let reload = crate::table::row(context, name).map(|row| row.reload);
+            assert!(
+                !changes.is_empty() && changes.iter().all(|change| Some(change.reload) == reload),
+                "{text}: {changes:?}"
+            );
         }
     }
 

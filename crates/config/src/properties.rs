@@ -62,7 +62,7 @@ fn everything(text: &str) -> Compiled {
     let compiled = compile(text.as_bytes(), &environment());
     let _report = validate_json(&compiled, "x");
     if let Some(config) = &compiled.config {
-        let _json = (adapt(config), unsupported(config));
+        let _json = (adapt(config), unsupported(config, &compiled.tree));
         assert!(plan(config, config).is_empty());
     }
     compiled
@@ -149,4 +149,20 @@ fn time_grows_linearly_with_routes() {
     assert!(compiled_in(&large).1.is_some_and(|config| config.routes.len() == 5000));
     // Ten times the routes: a quadratic check would take a hundred times as long.
     assert!(large_time < small * 40, "500 routes: {small:?}, 5000 routes: {large_time:?}");
+}
+
+/// The budget of `config validate` for a large file; only meaningful with optimisation and on a quiet machine.
+#[test]
+#[cfg(not(debug_assertions))]
+fn ten_thousand_routes_compile_within_their_budget() {
+    let text = many_routes(10_000);
+    let parsed = (0..5).map(|_| {
+        let start = Instant::now();
+        let _tree = hookaido_syntax::parse(text.as_bytes());
+        start.elapsed()
+    });
+    let parsed = parsed.min().unwrap();
+    let compiled = (0..5).map(|_| compiled_in(&text).0).min().unwrap();
+    println!("10,000 routes, {} bytes: parsed in {parsed:?}, compiled in {compiled:?}", text.len());
+    assert!(compiled < Duration::from_millis(100), "{compiled:?}");
 }

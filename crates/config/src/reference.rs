@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::Context;
 use crate::read::form;
 use crate::suggest::nearest;
-use crate::table::{Kind, Reload, Row, rows};
+use crate::table::{Kind, Reload, Row, Shape, rows};
 
 pub use examples::example;
 
@@ -61,7 +61,7 @@ pub fn markdown() -> String {
             let kind = kind(row).unwrap_or_default().replace('|', "\\|");
             let default = if row.default.is_empty() { String::new() } else { format!("`{}`", row.default) };
             let many = if row.repeats { " May be repeated." } else { "" };
-            let _ = writeln!(text, "| {written} | {kind} | {default} | {} | {}{many} |", reload(row.reload), row.doc);
+            let _ = writeln!(text, "| {written} | {kind} | {default} | {} | {}{many} |", reload_of(row), row.doc);
         }
         let _ = writeln!(text, "\n```hookaido\n{}```", example(context));
     }
@@ -72,6 +72,15 @@ fn heading(context: Context) -> String {
     match context {
         Context::Top => "The file".to_owned(),
         context => format!("`{}`", context.title()),
+    }
+}
+
+/// What a reload does with a row; a block that is live as such leaves it to its directives.
+fn reload_of(row: &Row) -> &'static str {
+    if row.kind == Kind::None && row.shape == Shape::Block && row.reload == Reload::Live {
+        ""
+    } else {
+        reload(row.reload)
     }
 }
 

@@ -4,45 +4,98 @@
 
 use hookaido_model::SecretRef;
 use hookaido_model::config::{Config, IngressAuth, QueueBackend, RouteWork, SecretPool, SigningSecret, Transport};
+use hookaido_syntax::{Diagnostic, Item, Span, Statement, Tree, statements};
 
-/// A feature without an engine: what it is called, and whether a configuration uses it.
-type Row = (&'static str, fn(&Config) -> bool);
+use crate::Context;
+use crate::layout::{BlockLayout, opened};
+
+/// A feature without an engine.
+struct Row {
+    /// What it is called.
+    name: &'static str,
+    /// Whether a configuration uses it.
+    used: fn(&Config) -> bool,
+    /// Whether a statement is where it is written.
+    written: fn(Context, &Statement<'_>) -> bool,
+}
 
 static UNSUPPORTED: &[Row] = &[
-    ("`tls` of a listener", |config| {
-        config.ingress.tls.is_some()
-            || config.admin_api.tls.is_some()
-            || config.pull_api.as_ref().is_some_and(|api| api.tls.is_some())
-    }),
-    ("`pull_api.grpc_listen`", |config| config.pull_api.as_ref().is_some_and(|api| api.grpc_listen.is_some())),
-    ("`auth forward`", |config| config.routes.iter().any(|route| matches!(route.auth, IngressAuth::Forward(_)))),
-    ("`deliver exec`", |config| targets(config).any(|target| matches!(target, Transport::Exec(_)))),
-    ("`sign`", |config| {
-        targets(config).any(|target| matches!(target, Transport::Http(http) if http.signing.is_some()))
-    }),
-    ("`observability.tracing`", |config| config.observability.tracing.is_some()),
-    ("`queue postgres`", |config| config.backend == QueueBackend::Postgres),
-    ("`secret` with `runtime true`", |config| {
-        config.secrets.values().any(|pool| matches!(pool, SecretPool::Runtime { .. }))
-    }),
-    ("`vault:` references", |config| secret_refs(config).any(|secret| matches!(secret, SecretRef::Vault(_)))),
-    ("`defaults.adaptive_backpressure`", |config| config.adaptive_backpressure.enabled),
+    Row {
+        name: "`tls` of a listener",
+        used: |config| {
+            config.ingress.tls.is_some()
+                || config.admin_api.tls.is_some()
+                || config.pull_api.as_ref().is_some_and(|api| api.tls.is_some())
+        },
+        written: |context, statement| context != Context::Tracing && starts(statement, &["tls"]),
+    },
+    Row {
+        name: "`grpc_listen`",
+        used: |config| config.pull_api.as_ref().is_some_and(|api| api.grpc_listen.is_some()),
+        written: |_, statement| starts(statement, &["grpc_listen"]),
+    },
+    Row {
+        name: "`auth forward`",
+        used: |config| config.routes.iter().any(|route| matches!(route.auth, IngressAuth::Forward(_))),
+        written: |_, statement| starts(statement, &["auth", "forward"]),
+    },
+    Row {
+        name: "`tracing`",
+        used: |config| config.observability.tracing.is_some(),
+        written: |_, statement| starts(statement, &["tracing"]),
+    },
+    Row {
+        name: "the backend `postgres`",
+        used: |config| config.backend == QueueBackend::Postgres,
+        written: |_, statement| starts(statement, &["queue"]),
+    },
+    Row {
+        name: "`runtime true`",
+        used: |config| config.secrets.values().any(|pool| matches!(pool, SecretPool::Runtime { .. })),
+        written: |_, statement| starts(statement, &["runtime"]),
+    },
+    Row {
+        name: "`vault:` references",
+        used: |config| secret_refs(config).any(|secret| matches!(secret, SecretRef::Vault(_))),
+        written: |_, statement| statement.args().any(|word| word.value.trim_start().starts_with("vault:")),
+    },
 ];
 
-/// The features that a configuration uses and that cannot run yet, as they are named in messages.
+/// One error for each feature that a configuration uses and that cannot run yet, at the first place that uses it.
 #[must_use]
-pub fn unsupported(config: &Config) -> Vec<&'static str> {
-    UNSUPPORTED.iter().filter(|(_, used)| used(config)).map(|(name, _)| *name).collect()
+pub fn unsupported(config: &Config, tree: &Tree) -> Vec<Diagnostic> {
+    let used = UNSUPPORTED.iter().filter(|row| (row.used)(config));
+    used.map(|row| {
+        let span = first_place(tree.items(), Context::Top, row.written).unwrap_or_default();
+        Diagnostic::error("E0901", span, format!("{} cannot run here: not supported yet", row.name))
+            .with_help("remove it, or wait for a version that has it; `config validate` accepts it")
+    })
+    .collect()
+}
+
+/// Whether a statement starts with these bare words.
+fn starts(statement: &Statement<'_>, words: &[&str]) -> bool {
+    statement.words().count() >= words.len() && statement.words().zip(words).all(|(word, text)| word.is(text))
+}
+
+/// The first statement, in the order of the file, that satisfies `wanted`.
+fn first_place(items: &[Item], context: Context, wanted: fn(Context, &Statement<'_>) -> bool) -> Option<Span> {
+    statements(items, &[], &BlockLayout(context)).iter().find_map(|statement| {
+        if wanted(context, statement) {
+            return statement.words().last().map(|word| Span::new(statement.span().start, word.span.end));
+        }
+        let (block, inner) = statement.block().zip(opened(context, statement.items))?;
+        first_place(&block.items, inner, wanted)
+    })
 }
 
 fn targets(config: &Config) -> impl Iterator<Item = &Transport> {
     config.routes.iter().flat_map(|route| {
-        match &route.work {
+        let targets = match &route.work {
             RouteWork::Deliver { targets, .. } => targets.as_slice(),
             RouteWork::Pull(_) => &[],
-        }
-        .iter()
-        .map(|target| &target.transport)
+        };
+        targets.iter().map(|target| &target.transport)
     })
 }
 
@@ -82,25 +135,26 @@ mod tests {
     use crate::{FixedEnvironment, compile};
 
     #[test]
-    fn features_without_an_engine_are_named() {
-        let text = "pull_api { auth token vault:x tls { cert_file a key_file b } }
+    fn features_without_an_engine_are_named_and_found() {
+        let text = "pull_api { auth token vault:x tls { cert_file a key_file b } grpc_listen :1 }
             defaults { adaptive_backpressure { enabled on } }
             secrets { secret s { runtime true } }
             /a { auth forward https://h/ pull { path /a } }
-            /b { deliver exec /bin/cat { } }";
-        let config = compile(text.as_bytes(), &FixedEnvironment::default()).config.expect("valid");
-        assert_eq!(
-            unsupported(&config),
-            [
-                "`tls` of a listener",
-                "`auth forward`",
-                "`deliver exec`",
-                "`secret` with `runtime true`",
-                "`vault:` references",
-                "`defaults.adaptive_backpressure`"
-            ]
-        );
-        let plain = compile(b"/a { deliver https://h/ { } }", &FixedEnvironment::default()).config.expect("valid");
-        assert!(unsupported(&plain).is_empty());
+            /b { queue sqlite deliver exec /bin/cat { } deliver https://h/ { sign hmac raw:x } }";
+        let compiled = compile(text.as_bytes(), &FixedEnvironment::default());
+        let config = compiled.config.as_ref().expect("valid");
+        let shown =
+            |d: &Diagnostic| (d.message.split(" cannot").next().unwrap().to_owned(), compiled.tree.slice(d.span));
+        let shown: Vec<_> = unsupported(config, &compiled.tree).iter().map(shown).collect();
+        let want = [
+            ("`tls` of a listener", "tls"),
+            ("`grpc_listen`", "grpc_listen :1"),
+            ("`auth forward`", "auth forward https://h/"),
+            ("`runtime true`", "runtime true"),
+            ("`vault:` references", "auth token vault:x"),
+        ];
+        assert_eq!(shown, want.map(|(name, place)| (name.to_owned(), place)));
+        let plain = compile(b"/a { deliver https://h/ { } }", &FixedEnvironment::default());
+        assert!(unsupported(&plain.config.expect("valid"), &plain.tree).is_empty());
     }
 }

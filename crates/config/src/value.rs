@@ -32,5 +32,5 @@ pub(crate) fn switch(text: &str) -> Option<bool> {
 
 /// Text without white space at its ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace())
+    text.trim()
 }

@@ -189,7 +189,7 @@ impl Dispatcher {
     fn client(&self, plan: &DispatchPlan) -> Result<(Client, bool), PlanError> {
         let concurrency = plan.routes.iter().map(|route| usize::try_from(route.concurrency).unwrap_or(usize::MAX));
         let (fewest, most) = IDLE_CONNECTIONS;
-        let idle = concurrency.fold(0usize, usize::saturating_add).clamp(fewest, most);
+        let idle = concurrency.fold(0usize, usize::saturating_add).clamp(fewest, most).next_power_of_two();
         let mut targets = plan.routes.iter().flat_map(|route| &route.targets);
         let secure = plan.egress.redirects
             || targets.any(|target| {

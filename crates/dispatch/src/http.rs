@@ -139,12 +139,7 @@ impl HttpClient {
             Ok(Err(failure)) => Reply::unreachable(failure.to_string()),
             Ok(Ok(answer)) => {
                 let status = answer.status();
-                let wish = match status {
-                    StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                        retry_after::wish(answer.headers(), self.clock.now())
-                    }
-                    _ => None,
-                };
+                let wish = retry_after::wish(answer.headers(), self.clock.now());
                 drain(answer.into_body()).await;
                 Reply::answered(status.as_u16(), wish)
             }

@@ -39,13 +39,13 @@ impl State {
     /// A state without memories. `tasks` is the tracker that the process drains before it closes the queue.
     #[must_use]
     pub fn new(bodies: ByteBudget, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self {
-            nonces: NonceStore::new(),
-            bodies,
-            tasks,
-            pressure: Gauge::default(),
-            limiters: Mutex::default(),
-        })
+        Self::with_nonces(bodies, tasks, NonceStore::new())
+    }
+
+    /// A state that remembers used nonces from an earlier run.
+    #[must_use]
+    pub fn with_nonces(bodies: ByteBudget, tasks: TaskTracker, nonces: Arc<NonceStore>) -> Arc<Self> {
+        Arc::new(Self { nonces, bodies, tasks, pressure: Gauge::default(), limiters: Mutex::default() })
     }
 
     /// The limiter of a route, or of all (`None`), with its present balance if any table uses the same settings there.

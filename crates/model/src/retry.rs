@@ -51,13 +51,13 @@ const LONGEST_WISH: Duration = Duration::from_secs(3600);
 ///
 /// `attempt` counts from 1. `jitter` is a random number from -1 to 1 (a caller that wants none gives 0). 2xx is delivered; 408, 429,
 /// 5xx and no answer are tried again until the policy is used up; everything else is final. The target's `Retry-After`
-/// lengthens the delay of a 429 or 503, up to an hour.
+/// lengthens the delay of every answer that is tried again, up to an hour.
 #[must_use]
 pub fn decide(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, jitter: f64) -> Verdict {
     let wish = match outcome {
         Outcome::Answered { status: 200..=299, .. } => return Verdict::Ack,
-        Outcome::Answered { status: 429 | 503, retry_after } => *retry_after,
-        Outcome::Answered { status: 408 | 500..=599, .. } | Outcome::Unreachable => None,
+        Outcome::Answered { status: 408 | 429 | 500..=599, retry_after } => *retry_after,
+        Outcome::Unreachable => None,
         Outcome::Answered { .. } => return Verdict::Bury(DeadReason::NO_RETRY),
         Outcome::Denied => return Verdict::Bury(DeadReason::POLICY_DENIED),
     };

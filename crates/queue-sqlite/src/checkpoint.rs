@@ -1,124 +1,205 @@
-//! Copies the log back into the file without holding up the writer.
+//! Copying the write-ahead log into the file, so that the log begins again at its first byte.
 //!
-//! A thread with a connection of its own copies the bulk while the writer goes on; the writer then copies the small rest itself, which
-//! lets it start over at the beginning of the log. So the log is overwritten in place: it neither grows nor shrinks, and an fsync of it
-//! has no file size to write down.
+//! A thread of its own copies and syncs the bulk while the writer goes on; the writer itself copies only the few pages that came
+//! meanwhile, because the log can begin again only when nothing in it is left to copy. So a commit never waits for more than a
+//! small checkpoint, and the log file is overwritten in place rather than grown.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Instant;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use hookaido_telemetry::{StoreMetrics, StoreOp};
+use hookaido_telemetry::{ErrorKind, StoreMetrics, StoreOp};
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use crate::failure::kind;
-use crate::open::SqliteOptions;
+use crate::fault;
+use crate::file::PAGE;
 
-/// Frames that the writer copies itself, at most, while others wait for it.
-const SMALL_REST: i64 = 600;
+/// Pages the writer copies itself rather than ask again.
+const SMALL: u32 = (1 << 20) / PAGE;
+/// Pages that make a checkpoint in an idle moment worth its syncs.
+const WORTHWHILE: u32 = (1 << 20) / PAGE;
+/// Rounds in the background before the writer finishes whatever is left.
+const ROUNDS: u32 = 3;
+/// Time after a checkpoint that failed before another is tried in an idle moment.
+const REST: Duration = Duration::from_secs(5);
 
-/// The thread, and what the writer knows of the log.
+/// What a checkpoint did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Copied {
+    /// Pages in the log.
+    pub(crate) log: u32,
+    /// Of these, pages that are in the file now.
+    pub(crate) copied: u32,
+}
+
+/// Copies what can be copied without making anybody wait.
+pub(crate) fn passive(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<Copied> {
+    run(conn, "PRAGMA wal_checkpoint(PASSIVE)", metrics)
+}
+
+/// Copies everything, waits for readers, and makes the next commit begin the log anew. An error when that was not possible.
+pub(crate) fn restart(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<Copied> {
+    let done = run(conn, "PRAGMA wal_checkpoint(RESTART)", metrics)?;
+    if done.copied < done.log {
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None));
+    }
+    Ok(done)
+}
+
+/// Copies everything and cuts the log to nothing, if nobody reads.
+pub(crate) fn truncate(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<Copied> {
+    run(conn, "PRAGMA wal_checkpoint(TRUNCATE)", metrics)
+}
+
+fn run(conn: &Connection, sql: &str, metrics: &StoreMetrics) -> rusqlite::Result<Copied> {
+    let begun = Instant::now();
+    let pages = |number: i64| u32::try_from(number).unwrap_or(0);
+    let done = conn.query_row(sql, [], |row| Ok(Copied { log: pages(row.get(1)?), copied: pages(row.get(2)?) }));
+    match &done {
+        Ok(_) => metrics.operation(StoreOp::Checkpoint, begun.elapsed()),
+        Err(error) => metrics.error(StoreOp::Checkpoint, fault::kind(error)),
+    }
+    done
+}
+
+/// The thread.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
-    wake: SyncSender<()>,
-    /// Set when the thread has copied what there was.
-    done: Arc<AtomicBool>,
-    running: bool,
-    metrics: Arc<StoreMetrics>,
-    /// Frames in the log after which it is copied.
-    threshold: i64,
-    /// Frames in the log that are already in the file.
-    copied: Arc<std::sync::atomic::AtomicI64>,
+    desk: Arc<Desk>,
+    thread: Option<JoinHandle<()>>,
+    /// Checkpoints since the log began.
+    rounds: u32,
+    /// Pages that must be in the log before the next one.
+    next_at: u32,
+    /// Pages in the log when all of them were in the file.
+    clean: u32,
+    /// After a failure: no idle moment is used before.
+    rest_until: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    state: Mutex<State>,
+    asked: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Asked,
+    Done(Option<Copied>),
+    Stopped,
 }
 
 impl Checkpointer {
-    pub(crate) fn start(
-        path: &Path,
-        options: &SqliteOptions,
-        metrics: Arc<StoreMetrics>,
-        frame_bytes: u64,
-    ) -> Result<Self, crate::read::StartError> {
-        use crate::read::StartError;
-        let connection = Connection::open(path).map_err(StartError::Sqlite)?;
-        let settings = [("wal_autocheckpoint", 0), ("cache_size", -256), ("synchronous", 2)];
-        for (pragma, value) in settings {
-            connection.pragma_update(None, pragma, value).map_err(StartError::Sqlite)?;
-        }
-        let (wake, woken) = sync_channel::<()>(1);
-        let done = Arc::new(AtomicBool::new(false));
-        let copied = Arc::new(std::sync::atomic::AtomicI64::new(0));
-        let thread = (Arc::clone(&done), Arc::clone(&copied), Arc::clone(&metrics));
-        std::thread::Builder::new()
-            .name("queue-copy".to_owned())
-            .spawn(move || {
-                let (done, copied, metrics) = thread;
-                while woken.recv().is_ok() {
-                    if let Some(frames) = passive(&connection, &metrics) {
-                        copied.store(frames.copied, Ordering::SeqCst);
-                    }
-                    done.store(true, Ordering::SeqCst);
+    /// Starts the thread on its connection. Without one (the thread could not start) the writer does everything itself.
+    pub(crate) fn start(conn: Connection, metrics: Arc<StoreMetrics>) -> Self {
+        let desk = Arc::new(Desk::default());
+        let work = Arc::clone(&desk);
+        let thread = std::thread::Builder::new().name("queue-checkpoint".into());
+        let thread = thread.spawn(move || work.serve(&conn, &metrics)).ok();
+        Self { desk, thread, rounds: 0, next_at: 0, clean: 0, rest_until: None }
+    }
+
+    /// After a commit that left `pages` in the log, `limit` being the size at which it should begin again.
+    pub(crate) fn after_commit(&mut self, conn: &Connection, metrics: &StoreMetrics, pages: u32, limit: u32) {
+        let finished = {
+            let mut state = self.desk.state.lock();
+            match *state {
+                State::Asked | State::Stopped => return,
+                State::Done(copied) => {
+                    *state = State::Idle;
+                    Some(copied)
                 }
-            })
-            .map_err(StartError::Thread)?;
-        let threshold = i64::try_from(options.log_bytes / frame_bytes.max(1)).unwrap_or(i64::MAX).max(1);
-        Ok(Self { wake, done, running: false, metrics, threshold, copied })
-    }
-
-    /// Called after every commit with the number of frames in the log.
-    pub(crate) fn after_commit(&mut self, writer: &Connection, frames: i64) {
-        if self.running {
-            if !self.done.swap(false, Ordering::SeqCst) {
-                return;
+                State::Idle => None,
             }
-            self.running = false;
-            let rest = frames - self.copied.load(Ordering::SeqCst);
-            if rest <= SMALL_REST {
-                passive(writer, &self.metrics);
-            } else {
-                self.copy_in_background();
-            }
-        } else if frames >= self.threshold {
-            self.copy_in_background();
+        };
+        match finished {
+            // In vain (the disk is full, say): not again before the log has grown a good deal.
+            Some(None) => self.next_at = pages.saturating_add(limit),
+            Some(Some(done)) => self.finish(conn, metrics, pages, done),
+            None if pages < limit => (self.rounds, self.next_at) = (0, 0),
+            None if pages >= self.next_at => self.ask(),
+            None => {}
         }
     }
 
-    /// Called when nothing waits.
-    pub(crate) fn when_idle(&mut self, writer: &Connection, frames: i64) -> bool {
-        if frames < self.threshold / 8 || self.running {
-            return false;
+    /// When nothing waits: lets a log of some size begin again with the next commit.
+    pub(crate) fn when_idle(&mut self, pages: u32) {
+        {
+            let mut state = self.desk.state.lock();
+            if let State::Done(done) = *state {
+                *state = State::Idle;
+                match done {
+                    Some(done) if done.copied >= pages => self.clean = pages,
+                    Some(_) => {}
+                    None => self.rest_until = Instant::now().checked_add(REST),
+                }
+            }
         }
-        passive(writer, &self.metrics).is_some_and(|frames| frames.copied == frames.all)
+        let rested = self.rest_until.is_none_or(|until| until <= Instant::now());
+        if pages >= WORTHWHILE && pages != self.clean && rested {
+            self.ask();
+        }
     }
 
-    fn copy_in_background(&mut self) {
-        self.done.store(false, Ordering::SeqCst);
-        self.running = self.wake.try_send(()).is_ok();
+    /// The bulk is copied: does the rest, or asks once more when the writer is far ahead.
+    fn finish(&mut self, conn: &Connection, metrics: &StoreMetrics, pages: u32, done: Copied) {
+        let rest = pages.saturating_sub(done.copied);
+        self.rounds += 1;
+        if pages < done.copied || rest == 0 {
+            return;
+        }
+        if rest > SMALL && self.rounds < ROUNDS {
+            return self.ask();
+        }
+        let whole = passive(conn, metrics).is_ok_and(|last| last.copied >= last.log);
+        // A reader may still hold the log; it is let grow by half rather than tried again with every commit.
+        self.next_at = if whole { pages + 1 + pages / 2 } else { pages + pages / 2 };
+    }
+
+    /// Asks the thread for a checkpoint, unless one is under way.
+    pub(crate) fn ask(&self) {
+        let mut state = self.desk.state.lock();
+        if matches!(*state, State::Idle | State::Done(_)) && self.thread.is_some() {
+            *state = State::Asked;
+            self.desk.asked.notify_one();
+        }
+    }
+
+    /// Ends the thread and waits for it.
+    pub(crate) fn stop(&mut self) {
+        *self.desk.state.lock() = State::Stopped;
+        self.desk.asked.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
     }
 }
 
-/// What a checkpoint found.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Frames {
-    pub(crate) all: i64,
-    pub(crate) copied: i64,
-}
-
-/// Copies what no reader holds back. `None` when it failed, which the log says; the next one tries again.
-fn passive(connection: &Connection, metrics: &StoreMetrics) -> Option<Frames> {
-    let begin = Instant::now();
-    let result = connection
-        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(Frames { all: row.get(1)?, copied: row.get(2)? }));
-    match result {
-        Ok(frames) => {
-            metrics.operation(StoreOp::Checkpoint, begin.elapsed());
-            Some(frames)
-        }
-        Err(error) => {
-            metrics.error(StoreOp::Checkpoint, kind(&error));
-            tracing::warn!(target: "hookaido", err = %error, "checkpoint_failed");
-            None
+impl Desk {
+    fn serve(&self, conn: &Connection, metrics: &StoreMetrics) {
+        loop {
+            {
+                let mut state = self.state.lock();
+                while !matches!(*state, State::Asked | State::Stopped) {
+                    self.asked.wait(&mut state);
+                }
+                if matches!(*state, State::Stopped) {
+                    return;
+                }
+            }
+            let done = passive(conn, metrics);
+            if let Err(error) = &done {
+                let kind: ErrorKind = fault::kind(error);
+                tracing::warn!(target: "hookaido", error = %error, kind = kind.as_str(), "queue_checkpoint_failed");
+            }
+            let mut state = self.state.lock();
+            if matches!(*state, State::Asked) {
+                *state = State::Done(done.ok());
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct QueueFile {
     pub(crate) path: PathBuf,
     options: SqliteOptions,
     identity: (u64, u64),
-    _lock: File,
+    lock: File,
 }
 
 impl QueueFile {
@@ -39,7 +39,7 @@ impl QueueFile {
         }
         crate::schema::check_kind(path)?;
         let lock = lock(path)?;
-        let mut file = Self { path: path.to_owned(), options, identity: (0, 0), _lock: lock };
+        let mut file = Self { path: path.to_owned(), options, identity: (0, 0), lock };
         let conn = file.connect_first()?;
         file.identity = identity(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok((file, conn))
@@ -106,6 +106,11 @@ impl QueueFile {
         identity(&self.path).is_ok_and(|found| found == self.identity)
     }
 
+    /// Lets another process open the queue. The last thing done with it.
+    pub(crate) fn unlock(&self) {
+        let _closing_would_unlock_too = flock(&self.lock, FlockOperation::Unlock);
+    }
+
     /// Size of the write-ahead log on the disk.
     pub(crate) fn log_bytes(&self) -> u64 {
         let mut name = self.path.clone().into_os_string();
@@ -130,7 +135,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
             return Err(io(error.into()));
         }
         let mut pid = String::new();
-        let read = file.by_ref().take(20).read_to_string(&mut pid);
+        let read = Read::by_ref(&mut file).take(20).read_to_string(&mut pid);
         let pid = pid.trim();
         let known = read.is_ok() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
         let holder = if known { format!("process {pid}") } else { "another process".to_owned() };

@@ -1,23 +1,25 @@
-//! A `Store` over SQLite.
+//! A `Store` over SQLite: the queue of one node, in one file.
 //!
-//! One writer thread owns the only connection that changes the file and commits everything that waits in one transaction, so that
-//! concurrent webhooks share an fsync; readers have connections of their own; a third thread copies the log back into the file. Never
-//! waits for messages, never decides limits or retention of its own: that is written once, in `hookaido-queue`.
+//! [`SqliteStore`] turns every operation into a message for one of its threads and never blocks its caller. Waiting for messages, limits and
+//! retention cadence are not its business: they live in `hookaido_queue`.
 
+mod answer;
 mod checkpoint;
-mod counters;
-mod failure;
-mod lock;
-mod mailbox;
-mod open;
-mod ops;
-mod random;
-mod read;
-mod rows;
-mod seqs;
+mod content;
+mod fault;
+mod file;
+mod inbox;
+mod lanes;
+mod options;
+mod reader;
+mod row;
+mod schema;
+mod shared;
 mod store;
-mod write;
 mod writer;
 
-pub use open::{OpenError, SqliteOptions};
+#[cfg(test)]
+mod tests;
+
+pub use options::{OpenError, SqliteOptions};
 pub use store::SqliteStore;

@@ -1,4 +1,4 @@
-//! The handle: puts operations in the writer's line, reads through the readers.
+//! The handle: turns each call of [`Store`] into an operation for the writer or for a reader.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,175 +9,171 @@ use hookaido_queue::store::{
     Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
 };
 use hookaido_telemetry::{Backend, StoreMetrics};
-use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
+use crate::answer::{Answer, LeaseAnswer};
 use crate::checkpoint::Checkpointer;
-use crate::counters::{Counters, Published};
-use crate::mailbox::{Mailbox, NotTaken};
-use crate::open::{OpenError, SqliteOptions, open};
-use crate::ops::{Answer, Op};
-use crate::random::Random;
-use crate::read::{Readers, StartError};
-use crate::seqs::Seqs;
-use crate::writer::{Shared, Writer, watch_log};
+use crate::file::QueueFile;
+use crate::inbox::{Job, Op};
+use crate::lanes::Lanes;
+use crate::reader::{self, ReadQueue, Readers};
+use crate::shared::Shared;
+use crate::writer::Writer;
+use crate::{OpenError, SqliteOptions};
 
-/// A queue in a SQLite file.
+/// The queue of one node, in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    readers: Readers,
-    counted: Published,
+    reads: Arc<ReadQueue>,
 }
 
 impl SqliteStore {
-    /// Opens or makes the queue file and starts the threads that serve it.
+    /// Opens the queue file at `path`, creating it and its folders as needed. Beside it lie `-wal`, `-shm` and `.lock` files of the
+    /// same name.
+    ///
+    /// Dropping the store ends its threads after what waits is done; [`Store::close`] also tells when that has happened.
     ///
     /// # Errors
-    /// Why the file cannot be opened, in one line that names it.
+    /// See [`OpenError`]; nothing is changed then.
     pub fn open(
         path: &Path,
         options: &SqliteOptions,
         clock: Arc<dyn Clock>,
         metrics: Arc<StoreMetrics>,
     ) -> Result<Arc<Self>, OpenError> {
+        // Every operation brings the present with it.
+        drop(clock);
+        let (file, conn) = QueueFile::open(path, *options)?;
+        let sqlite = |source| OpenError::Sqlite { file: path.to_owned(), source };
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        let lanes = Lanes::load(&conn).map_err(sqlite)?;
+        let connections: Result<Vec<_>, _> = (0..options.readers.max(1)).map(|_| file.connect_reader()).collect();
+        let connections = connections.map_err(sqlite)?;
+        let beside = file.connect_checkpointer().map_err(sqlite)?;
         metrics.set_backend(Backend::Sqlite);
-        let (mut connection, lock) = open(path, options)?;
-        let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let started = |error| match error {
-            StartError::Sqlite(source) => failed(source),
-            StartError::Thread(source) => OpenError::Io { path: path.to_owned(), source },
-        };
-        let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(failed)?;
-        let page_size = u64::try_from(page_size).unwrap_or(4096);
-        let log = watch_log(&mut connection, page_size, Arc::clone(&metrics)).map_err(failed)?;
-        let counters = Counters::load(&connection).map_err(failed)?;
-        let counted = counters.published();
-        let seqs = Seqs::load(&connection).map_err(failed)?;
-        let readers = Readers::start(path, options).map_err(started)?;
-        let checkpointer = Checkpointer::start(path, options, Arc::clone(&metrics), page_size + 24).map_err(started)?;
-        let shared = Arc::new(Shared {
-            mailbox: Mailbox::new(options.max_waiting, options.max_waiting_bytes),
-            observer: RwLock::default(),
-            health: RwLock::default(),
-            metrics,
-            clock,
-        });
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            connection,
-            counters,
-            seqs,
-            random: Random::default(),
-            checkpointer,
-            probe_every: options.probe_every,
-            _lock: lock,
-        };
-        std::thread::Builder::new()
-            .name("queue-write".to_owned())
-            .spawn(move || writer.run(log))
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Arc::new(Self { shared, readers, counted }))
+
+        let reads = Arc::new(ReadQueue::default());
+        let readers = Readers::start(&reads, connections).map_err(io)?;
+        let checkpointer = Checkpointer::start(beside, Arc::clone(&metrics));
+        let shared = Arc::new(Shared::new(*options, file, lanes, metrics));
+        let writer = Writer::load(Arc::clone(&shared), &conn, checkpointer, readers).map_err(sqlite)?;
+        let thread = std::thread::Builder::new().name("queue-writer".into());
+        thread.spawn(move || writer.run(conn)).map_err(io)?;
+        Ok(Arc::new(Self { shared, reads }))
     }
 
-    fn write<T: Send + 'static>(&self, op: impl FnOnce(Answer<T>) -> Op) -> StoreFuture<T> {
-        let (answer, result) = oneshot::channel();
-        let refused = match self.shared.mailbox.put(op(answer)) {
-            Ok(()) => None,
-            Err(NotTaken::Full) => Some("more waits to be written than the disk can take at present"),
-            Err(NotTaken::Closed) => Some("the queue is closed"),
-        };
-        Box::pin(async move {
-            match refused {
-                Some(reason) => Err(StoreError::Unavailable(reason.into())),
-                None => result.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the queue is closed".into()))),
-            }
-        })
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    fn lanes_now(&self) -> Vec<Arc<Lane>> {
-        self.counted.read().iter().map(|counted| Arc::clone(&counted.lane)).collect()
+    /// Hands an operation to the writer.
+    pub(crate) fn send<I, O: Send + 'static>(&self, input: I, op: fn(Job<I, O>) -> Op) -> StoreFuture<O> {
+        match self.submit(input, op) {
+            Ok(answer) => Box::pin(answer),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn submit<I, O>(&self, input: I, op: fn(Job<I, O>) -> Op) -> Result<Answer<O>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.inbox.push(op(Job { input, outcome: None, reply }))?;
+        Ok(Answer(answer))
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection, &Lanes) -> rusqlite::Result<T> + Send + 'static,
+    ) -> StoreFuture<T> {
+        let shared = Arc::clone(&self.shared);
+        let asked = self.reads.ask(&self.shared.metrics, move |conn| work(conn, &shared.lanes));
+        match asked {
+            Ok(answer) => Box::pin(Answer(answer)),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.shared.inbox.close();
     }
 }
 
 impl Store for SqliteStore {
     fn backend(&self) -> &'static str {
-        "sqlite"
+        Backend::Sqlite.as_str()
     }
 
     fn attach(&self, observer: Arc<dyn Observer>) {
-        *self.shared.observer.write() = Some(observer);
+        self.shared.attach(observer);
     }
 
     fn lanes(&self, pairs: Vec<(Arc<str>, Arc<str>)>) -> StoreFuture<Vec<Arc<Lane>>> {
-        self.write(|answer| Op::Lanes(pairs, answer))
+        let known: Option<Vec<_>> =
+            pairs.iter().map(|pair| self.shared.lanes.find(pair).map(|entry| Arc::clone(&entry.lane))).collect();
+        match known {
+            Some(lanes) => Box::pin(std::future::ready(Ok(lanes))),
+            None => self.send(pairs, Op::Lanes),
+        }
     }
 
     fn enqueue(&self, op: Enqueue) -> StoreFuture<Enqueued> {
-        self.write(|answer| Op::Enqueue(op, answer))
+        self.send(op, Op::Enqueue)
     }
 
     fn lease(&self, op: Lease) -> StoreFuture<Leased> {
-        self.write(|answer| Op::Lease(op, answer))
+        match self.submit(op, Op::Lease) {
+            Ok(answer) => Box::pin(LeaseAnswer { answer, shared: Arc::clone(&self.shared) }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     fn settle(&self, op: SettleBatch) -> StoreFuture<Vec<Result<Settled, LeaseLost>>> {
-        self.write(|answer| Op::Settle(op, answer))
+        self.send(op, Op::Settle)
     }
 
     fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>> {
-        self.write(|answer| Op::Extend(op, answer))
+        self.send(op, Op::Extend)
     }
 
     fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        self.write(|answer| Op::Reclaim(now, max, answer))
+        self.send((now, max), Op::Reclaim)
     }
 
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {
-        self.write(|answer| Op::Transition(op, answer))
+        self.send(op, Op::Transition)
     }
 
     fn list(&self, query: ListQuery) -> StoreFuture<Vec<Envelope>> {
-        let lanes = self.lanes_now();
-        self.readers.run(move |connection| crate::read::list::list(connection, &query, &lanes))
+        self.read(move |conn, lanes| reader::list(conn, lanes, &query))
     }
 
     fn attempts(&self, query: AttemptQuery) -> StoreFuture<Vec<Attempt>> {
-        let lanes = self.lanes_now();
-        self.readers.run(move |connection| crate::read::attempts::attempts(connection, &query, &lanes))
+        self.read(move |conn, lanes| reader::attempts(conn, lanes, &query))
     }
 
     fn stats(&self) -> StoreFuture<Stats> {
-        let counted = Arc::clone(&self.counted);
-        self.readers.run(move |connection| {
-            let counted = counted.read().clone();
-            crate::read::stats::stats(connection, counted)
-        })
+        self.read(reader::stats)
     }
 
     fn prune(&self, op: Prune) -> StoreFuture<Pruned> {
-        self.write(|answer| Op::Prune(op, answer))
+        self.send(op, Op::Prune)
     }
 
     fn maintain(&self) -> StoreFuture<()> {
-        self.write(Op::Maintain)
+        self.send((), Op::Maintain)
     }
 
     fn health(&self) -> Health {
-        self.shared.health.read().clone()
+        self.shared.health()
     }
 
     fn close(&self) -> StoreFuture<()> {
-        self.readers.close();
-        self.write(Op::Close)
-    }
-}
-
-impl Drop for SqliteStore {
-    /// The threads end with the handle.
-    fn drop(&mut self) {
-        self.readers.close();
-        let (answer, _nobody_waits) = oneshot::channel();
-        let _closed_already = self.shared.mailbox.put(Op::Close(answer));
+        let answer = self.send((), Op::Close);
+        // Nothing comes after it; the writer answers once the files are closed.
+        self.shared.inbox.close();
+        answer
     }
 }

@@ -1,285 +1,264 @@
 //! Writer thread: the only code that may change the queue file.
 //!
-//! Owns one connection and applies everything that waits in one transaction, so concurrent webhooks share an fsync and a lone one waits
-//! for nobody. Never serves lists (see `read`); never decides policy (see `hookaido_queue`).
+//! It takes the first waiting operation and all that queued up behind it, applies them in one transaction and answers every caller after
+//! the commit, so concurrent webhooks share one sync and a lone one waits for nobody. It never serves lists (see `reader`) and never
+//! decides policy. While the disk refuses, it answers at once and tries again by itself.
 
-mod log;
-mod outage;
+mod batch;
+mod enqueue;
+mod find;
+mod idle;
+mod lease;
+mod places;
+mod prune;
+mod settle;
+mod sql;
+mod transition;
+mod tx;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use hookaido_model::{Clock, Seq};
-use hookaido_queue::store::{Leased, Observer, Settle, Settlement, StoreError};
-use hookaido_telemetry::{StoreMetrics, StoreOp};
-use parking_lot::RwLock;
+use hookaido_queue::store::{Health, StoreError};
+use hookaido_telemetry::StoreOp;
 use rusqlite::Connection;
 
-use self::log::LogSize;
-use self::outage::Outage;
 use crate::checkpoint::Checkpointer;
-use crate::counters::Counters;
-use crate::failure::{Failure, is_outage, kind, told};
-use crate::lock::LockFile;
-use crate::mailbox::Mailbox;
-use crate::ops::{Done, Op};
-use crate::random::Random;
-use crate::seqs::Seqs;
-use crate::write::{Effects, Tx};
+use crate::fault;
+use crate::file::PAGE;
+use crate::inbox::{Job, Op, Taken};
+use crate::lanes::LaneEntry;
+use crate::reader::Readers;
+use crate::shared::Shared;
+use places::{Places, Random};
+use sql::Statements;
+use tx::Changes;
 
-/// Longest sleep without anything to do.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the writer waits for operations before it looks after the file.
+const IDLE: Duration = Duration::from_millis(100);
+/// Bytes before each page in the log.
+const FRAME_HEAD: u32 = 24;
 
-pub(crate) use self::log::watch_log;
-
-/// Shared with the store's handle.
+/// What outlives a connection.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) mailbox: Mailbox,
-    pub(crate) observer: RwLock<Option<Arc<dyn Observer>>>,
-    pub(crate) health: RwLock<hookaido_queue::store::Health>,
-    pub(crate) metrics: Arc<StoreMetrics>,
-    pub(crate) clock: Arc<dyn Clock>,
-}
-
 pub(crate) struct Writer {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) connection: Connection,
-    pub(crate) counters: Counters,
-    pub(crate) seqs: Seqs,
-    pub(crate) random: Random,
-    pub(crate) checkpointer: Checkpointer,
-    pub(crate) probe_every: Duration,
-    /// Held until the thread ends.
-    pub(crate) _lock: LockFile,
+    shared: Arc<Shared>,
+    lanes: Vec<Arc<LaneEntry>>,
+    places: Places,
+    random: Random,
+    depth: u64,
+    next_attempt: i64,
+    changes: Changes,
+    checkpointer: Checkpointer,
+    readers: Readers,
+    /// Pages in the log after the last commit.
+    pages: Arc<AtomicU32>,
+    /// Free pages are being given back.
+    shrinking: bool,
+    /// Set while writing does not work: when to try again.
+    probe_at: Option<Instant>,
+    /// Whom to tell when everything is closed.
+    closing: Option<Job<(), ()>>,
 }
 
-/// State of the running thread.
-struct Running {
-    writer: Writer,
-    effects: Effects,
-    oldest_queued: Seq,
-    /// Whether the connection syncs with every commit.
-    full: bool,
-    outage: Outage,
-    log: LogSize,
+/// A connection and what is known of it.
+#[derive(Debug)]
+struct Session<'c> {
+    conn: &'c Connection,
+    sql: Statements<'c>,
+    full_sync: bool,
+}
+
+/// Why a session ended.
+#[derive(Debug)]
+enum End {
+    /// Somebody asked for it, or the handle is gone; nothing waits any more.
+    Closed,
+    /// The connection may be in doubt after a fault.
+    Reconnect,
 }
 
 impl Writer {
-    /// Runs until the store is closed.
-    pub(crate) fn run(self, log: LogSize) {
-        let outage = Outage::new(self.probe_every);
-        let mut running =
-            Running { writer: self, effects: Effects::default(), oldest_queued: Seq(0), full: true, outage, log };
-        let mut batch = Vec::new();
+    /// Reads what the writer keeps in memory.
+    pub(crate) fn load(
+        shared: Arc<Shared>,
+        conn: &Connection,
+        checkpointer: Checkpointer,
+        readers: Readers,
+    ) -> rusqlite::Result<Self> {
+        let lanes = shared.lanes.all();
+        let last: Option<i64> = conn.query_row("SELECT max(id) FROM attempt", [], |row| row.get(0))?;
+        let depth = lanes.iter().map(|lane| lane.counts().iter().take(2).sum::<u64>()).sum();
+        Ok(Self {
+            places: Places::load(conn)?,
+            random: Random::default(),
+            depth,
+            next_attempt: last.unwrap_or(0) + 1,
+            changes: Changes::default(),
+            checkpointer,
+            readers,
+            pages: Arc::default(),
+            shrinking: false,
+            probe_at: None,
+            closing: None,
+            lanes,
+            shared,
+        })
+    }
+
+    /// Serves until the store is closed. Runs on a thread of its own.
+    pub(crate) fn run(mut self, conn: Connection) {
+        // However this ends, nobody waits for ever.
+        let _end = Abandon(Arc::clone(&self.shared));
+        let mut conn = Some(conn);
         loop {
-            running.writer.shared.mailbox.take(&mut batch, running.patience());
-            if batch.is_empty() {
-                running.idle();
-                continue;
+            if let Some(open) = conn.as_mut() {
+                match self.session(open) {
+                    Ok(End::Closed) => break,
+                    Ok(End::Reconnect) => {}
+                    Err(error) => self.stop_writing(&error),
+                }
             }
-            let close = batch.iter().position(|op| matches!(op, Op::Close(_))).map(|at| batch.remove(at));
-            running.work(&mut batch);
-            if let Some(Op::Close(answer)) = close {
-                running.close(&mut batch);
-                drop(running);
-                let _closer_left = answer.send(Ok(()));
-                return;
+            drop(conn.take());
+            if self.refuse() {
+                break;
+            }
+            conn = self.reconnect();
+        }
+        self.readers.stop();
+        self.checkpointer.stop();
+        drop(conn);
+        self.shared.file.unlock();
+        if let Some(job) = self.closing.take() {
+            let _caller_left = job.reply.send(Ok(()));
+        }
+    }
+
+    fn session(&mut self, conn: &mut Connection) -> rusqlite::Result<End> {
+        self.watch_log(conn)?;
+        #[cfg(test)]
+        {
+            let broken = Arc::clone(&self.shared.break_commits);
+            conn.commit_hook(Some(move || broken.load(Ordering::Relaxed)))?;
+        }
+        let mut session = Session { conn, sql: Statements::prepare(conn)?, full_sync: true };
+        let mut ops = Vec::new();
+        loop {
+            let patience = self.probe_at.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE));
+            match self.shared.inbox.take(&mut ops, patience) {
+                Taken::Batch => {
+                    self.batch(&mut session, &mut ops);
+                    self.after_commit(&session);
+                }
+                Taken::Nothing => self.idle(&session),
+                Taken::Closed => return Ok(End::Closed),
+            }
+            if self.probe_at.is_some_and(|at| at <= Instant::now()) && !self.probe(&session) {
+                return Ok(End::Reconnect);
             }
         }
+    }
+
+    /// Keeps `pages` true, and counts what is appended to the log.
+    fn watch_log(&self, conn: &mut Connection) -> rusqlite::Result<()> {
+        let (pages, metrics) = (Arc::clone(&self.pages), Arc::clone(&self.shared.metrics));
+        conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count: std::ffi::c_int| {
+            let now = u32::try_from(count).unwrap_or(0);
+            let before = pages.swap(now, Ordering::Relaxed);
+            // Fewer than before: the log began again.
+            let added = now.checked_sub(before).unwrap_or(now);
+            metrics.wal_appended(u64::from(added) * u64::from(PAGE + FRAME_HEAD));
+            Ok(())
+        }))
+    }
+
+    /// From now on new messages are refused, until a probe succeeds.
+    fn stop_writing(&mut self, error: &rusqlite::Error) {
+        let reason = fault::reason(error, &self.shared.file.path);
+        self.probe_at = Some(Instant::now() + self.shared.options.probe_every);
+        self.shared.set_health(Health::ReadOnly { reason });
+    }
+
+    /// Tries to write as much as a message needs. `false`: the connection should be made anew.
+    fn probe(&mut self, session: &Session<'_>) -> bool {
+        if !self.shared.file.is_in_place() {
+            self.moved_away();
+            return true;
+        }
+        let tried =
+            idle::start_over(session.conn, &self.shared.metrics).and_then(|()| idle::write_and_erase(session.conn));
+        if !session.conn.is_autocommit() {
+            let _gone_with_the_connection = session.conn.execute_batch("ROLLBACK");
+        }
+        match tried {
+            Ok(()) => {
+                self.probe_at = None;
+                self.shared.set_health(Health::Writable);
+                true
+            }
+            Err(error) => {
+                self.stop_writing(&error);
+                matches!(fault::kind(&error), hookaido_telemetry::ErrorKind::DiskFull)
+            }
+        }
+    }
+
+    fn moved_away(&mut self) {
+        self.probe_at = Some(Instant::now() + self.shared.options.probe_every);
+        let path = self.shared.file.path.display();
+        let reason = format!("{path} was moved or deleted; put it back, or restart to begin with an empty queue");
+        self.shared.set_health(Health::ReadOnly { reason: reason.into() });
+    }
+
+    fn reconnect(&mut self) -> Option<Connection> {
+        match self.shared.file.connect_writer() {
+            Ok(conn) => Some(conn),
+            Err(error) => {
+                self.stop_writing(&error);
+                None
+            }
+        }
+    }
+
+    /// Without a connection: answers everybody until it is time to try again. Whether the store is closed.
+    fn refuse(&mut self) -> bool {
+        let until = Instant::now() + self.shared.options.probe_every;
+        let mut ops = Vec::new();
+        while let Some(patience) = until.checked_duration_since(Instant::now()) {
+            if self.shared.inbox.take(&mut ops, patience) == Taken::Closed {
+                return true;
+            }
+            let error = self.unavailable();
+            for op in ops.drain(..) {
+                match op {
+                    Op::Close(job) => self.closing = Some(job),
+                    op => op.fail(&error),
+                }
+            }
+        }
+        false
+    }
+
+    fn unavailable(&self) -> StoreError {
+        match self.shared.health() {
+            Health::ReadOnly { reason } => StoreError::Unavailable(reason),
+            Health::Writable => StoreError::Unavailable("the queue file is being opened again".into()),
+        }
+    }
+
+    fn count_commit(&self, begun: Instant, leases_only: bool) {
+        let op = if leases_only { StoreOp::DequeueTx } else { StoreOp::WriteTx };
+        self.shared.metrics.operation(op, begun.elapsed());
+        self.shared.metrics.count(StoreOp::TxCommit, 1);
     }
 }
 
-impl Running {
-    fn patience(&self) -> Duration {
-        if self.outage.is_on() { self.outage.every().min(PATIENCE) } else { PATIENCE }
-    }
+/// Lets go of everybody who waits when the writer ends, even by a panic.
+struct Abandon(Arc<Shared>);
 
-    /// Applies a batch and answers it.
-    fn work(&mut self, batch: &mut Vec<Op>) {
-        self.outage.hold_off(batch);
-        if batch.is_empty() {
-            self.probe_if_due();
-            return;
-        }
-        match self.transact(batch) {
-            Ok(outcomes) => self.answer(batch, outcomes),
-            Err(error) if batch.len() > 1 && !is_outage(&error) => {
-                // One of them is at fault: each gets a transaction of its own.
-                for op in batch.drain(..) {
-                    let mut single = vec![op];
-                    match self.transact(&single) {
-                        Ok(outcomes) => self.answer(&mut single, outcomes),
-                        Err(error) => self.fail(&mut single, &error),
-                    }
-                }
-            }
-            Err(error) => self.fail(batch, &error),
-        }
-    }
-
-    /// One transaction over all operations. After an error nothing of it is left, in the file or in memory.
-    fn transact(&mut self, batch: &[Op]) -> rusqlite::Result<Vec<Result<Done, StoreError>>> {
-        let begin = Instant::now();
-        let oldest_queued = self.oldest_queued;
-        let result = self.try_transact(batch);
-        let metrics = &self.writer.shared.metrics;
-        match &result {
-            Ok(_) => {
-                let op = if batch.iter().all(|op| matches!(op, Op::Lease(..))) {
-                    StoreOp::DequeueTx
-                } else {
-                    StoreOp::WriteTx
-                };
-                metrics.operation(op, begin.elapsed());
-                metrics.count(StoreOp::TxCommit, 1);
-                self.writer.counters.publish();
-            }
-            Err(error) => {
-                metrics.count(StoreOp::TxRollback, 1);
-                metrics.error(StoreOp::WriteTx, kind(error));
-                self.roll_back();
-                self.oldest_queued = oldest_queued;
-            }
-        }
-        result
-    }
-
-    fn try_transact(&mut self, batch: &[Op]) -> rusqlite::Result<Vec<Result<Done, StoreError>>> {
-        self.sync_mode(!batch.iter().all(Op::may_be_forgotten))?;
-        let Self { writer, effects, oldest_queued, .. } = self;
-        let Writer { connection, counters, seqs, random, .. } = writer;
-        effects.clear();
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        let mut tx = Tx { connection, counters, seqs, random, effects, oldest_queued };
-        for op in batch {
-            match tx.apply(op) {
-                Ok(done) => outcomes.push(Ok(done)),
-                Err(Failure::Refused(error)) => outcomes.push(Err(error)),
-                Err(Failure::Broken(error)) => return Err(error),
-            }
-        }
-        counters.store(connection)?;
-        connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(outcomes)
-    }
-
-    /// Whether commits sync: those that only move leases need not.
-    fn sync_mode(&mut self, full: bool) -> rusqlite::Result<()> {
-        if self.full != full {
-            let sql = if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
-            self.writer.connection.prepare_cached(sql)?.execute([])?;
-            self.full = full;
-        }
-        Ok(())
-    }
-
-    fn roll_back(&mut self) {
-        if !self.writer.connection.is_autocommit()
-            && let Err(error) = self.writer.connection.execute_batch("ROLLBACK")
-        {
-            tracing::error!(target: "hookaido", err = %error, "queue_rollback_failed");
-        }
-        self.writer.counters.forget();
-        self.effects.clear();
-    }
-
-    /// Answers a batch that was committed, wakes who waits for what it made possible, and copies the log where due.
-    fn answer(&mut self, batch: &mut Vec<Op>, outcomes: Vec<Result<Done, StoreError>>) {
-        let mut orphans = Vec::new();
-        for (op, outcome) in batch.drain(..).zip(outcomes) {
-            match outcome {
-                Ok(done) => orphans.extend(op.succeed(done)),
-                Err(error) => op.fail(error),
-            }
-        }
-        self.notify();
-        for leased in orphans {
-            self.release(leased);
-        }
-        if self.outage.end() {
-            self.report(hookaido_queue::store::Health::Writable);
-        }
-        self.writer.checkpointer.after_commit(&self.writer.connection, self.log.frames());
-    }
-
-    fn notify(&mut self) {
-        let observer = self.writer.shared.observer.read();
-        let Some(observer) = observer.as_ref() else { return };
-        for (lane, at) in self.effects.ready.drain(..) {
-            observer.ready(lane, at);
-        }
-        if let Some(at) = self.effects.lease_ends.take() {
-            observer.lease_ends(at);
-        }
-    }
-
-    /// Gives back leases that nobody took, in the next transaction.
-    fn release(&self, leased: Leased) {
-        let leases = leased.envelopes.iter().filter_map(|envelope| envelope.lease);
-        let settles = leases.map(|lease| Settle { lease, scope: None, settlement: Settlement::Release }).collect();
-        // A full line leaves them to run out.
-        let _left_to_run_out = self.writer.shared.mailbox.put(Op::Release(settles, self.writer.shared.clock.now()));
-    }
-
-    fn fail(&mut self, batch: &mut Vec<Op>, error: &rusqlite::Error) {
-        let told = told(error);
-        if is_outage(error) && self.outage.begin(error) {
-            let reason = self.outage.reason();
-            tracing::error!(target: "hookaido", err = %error, reason = %reason, "queue_not_writable");
-            self.report(hookaido_queue::store::Health::ReadOnly { reason });
-        }
-        for op in batch.drain(..) {
-            op.fail(told.clone());
-        }
-    }
-
-    fn report(&self, health: hookaido_queue::store::Health) {
-        if health == hookaido_queue::store::Health::Writable {
-            tracing::info!(target: "hookaido", "queue_writable_again");
-        }
-        health.clone_into(&mut self.writer.shared.health.write());
-        if let Some(observer) = self.writer.shared.observer.read().as_ref() {
-            observer.health(&health);
-        }
-    }
-
-    fn probe_if_due(&mut self) {
-        if self.outage.is_due() && outage::probe(&mut self.writer.connection).is_ok() && self.outage.end() {
-            self.full = true;
-            self.report(hookaido_queue::store::Health::Writable);
-        }
-    }
-
-    /// Nothing has come for a while.
-    fn idle(&mut self) {
-        self.probe_if_due();
-        if self.writer.checkpointer.when_idle(&self.writer.connection, self.log.frames()) {
-            self.log.start_over();
-            self.shrink();
-        }
-    }
-
-    /// Gives free pages back to the file system, a slice at a time, when they are a large part of the file.
-    fn shrink(&self) {
-        let count = |pragma| self.writer.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-        let (Ok(free), Ok(all)) = (count("freelist_count"), count("page_count")) else { return };
-        if free > 4096 && free > all / 4 {
-            let slice = format!("PRAGMA incremental_vacuum({})", (free / 2).min(16_384));
-            if let Err(error) = self.writer.connection.execute_batch(&slice) {
-                tracing::warn!(target: "hookaido", err = %error, "queue_shrink_failed");
-            }
-        }
-    }
-
-    /// Fails what still waits, copies the log back and closes the file.
-    fn close(&mut self, batch: &mut Vec<Op>) {
-        for op in batch.drain(..).chain(self.writer.shared.mailbox.close()) {
-            op.fail(StoreError::Unavailable("the queue is closed".into()));
-        }
-        if let Err(error) = self.writer.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            tracing::warn!(target: "hookaido", err = %error, "checkpoint_failed");
-        }
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.inbox.abandon();
     }
 }

@@ -4,6 +4,7 @@
 //! ([`Queue`]), a backend in memory ([`MemoryStore`]), and the suite that every backend passes ([`conformance`]). Knows neither HTTP
 //! nor SQL.
 
+pub mod conformance;
 pub mod memory;
 pub mod queue;
 pub mod store;

@@ -114,6 +114,13 @@ fn closed() -> StoreError {
 }
 
 impl Effects {
+    fn ready(&mut self, lane: LaneId, at: UnixMillis) {
+        match self.ready.iter_mut().find(|(known, _)| *known == lane) {
+            Some((_, earliest)) => *earliest = at.min(*earliest),
+            None => self.ready.push((lane, at)),
+        }
+    }
+
     fn lease_ends(&mut self, at: UnixMillis) {
         self.lease_ends = Some(self.lease_ends.map_or(at, |known| known.min(at)));
     }

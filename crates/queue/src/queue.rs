@@ -9,7 +9,8 @@ mod repeats;
 mod upkeep;
 mod waiters;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hookaido_model::config::{QueueLimits, Retentions};
@@ -62,8 +63,19 @@ struct Inner {
     settings_changed: Notify,
     board: Arc<Board>,
     repeats: Repeats,
+    reclaims: Reclaims,
     /// Work left by callers that went away.
     tasks: TaskTracker,
+}
+
+/// Who is told of leases that ended.
+#[derive(Default)]
+struct Reclaims(OnceLock<Box<dyn Fn(LaneId, u64) + Send + Sync>>);
+
+impl fmt::Debug for Reclaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reclaims").field(&self.0.get().is_some()).finish()
+    }
 }
 
 impl Queue {
@@ -79,6 +91,7 @@ impl Queue {
             settings_changed: Notify::new(),
             board,
             repeats: Repeats::default(),
+            reclaims: Reclaims::default(),
             tasks: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -131,6 +144,7 @@ impl Queue {
             return Ok(Enqueued::default());
         }
         let limits = self.inner.settings.read().limits;
+        self.inner.board.expect(&messages);
         self.inner.store.enqueue(Enqueue { messages, limits, now: self.inner.clock.now() }).await
     }
 
@@ -241,14 +255,34 @@ impl Queue {
         self.inner.store.stats().await
     }
 
-    /// Finishes what callers left behind, then closes the store. Later calls fail.
+    /// Ends all waits at once and lets no new one begin: who waits gets an empty batch. For a drain.
+    pub fn shut_waiters(&self) {
+        self.inner.board.shut();
+    }
+
+    /// Names who is told how many messages of a lane came back because their lease ended. The first call counts.
+    pub fn on_reclaimed(&self, listener: impl Fn(LaneId, u64) + Send + Sync + 'static) {
+        let _set_before = self.inner.reclaims.0.set(Box::new(listener));
+    }
+
+    /// Ends all waits, finishes what callers left behind, then closes the store. Later calls fail.
     ///
     /// # Errors
     /// The store could not finish its work.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.shut_waiters();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         self.inner.store.close().await
+    }
+}
+
+#[cfg(test)]
+impl Queue {
+    /// Waits for what callers left behind.
+    async fn close_tasks(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
     }
 }
 

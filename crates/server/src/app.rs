@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookaido_auth::{SecretResolver, SecretSource};
+use hookaido_auth::{NonceStore, SecretResolver, SecretSource};
 use hookaido_config::{Environment, ProcessEnvironment};
 use hookaido_dispatch::{DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
@@ -14,6 +14,7 @@ use hookaido_queue::store::Store;
 use hookaido_queue::{MemoryStore, Queue, QueueSettings};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
 use hookaido_telemetry::{Metrics, MetricsExporter};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +44,8 @@ pub(crate) struct App {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) bodies: ByteBudget,
     pub(crate) ingress: Arc<hookaido_ingress::State>,
+    /// The pulled routes that are served at present.
+    pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
     pub(crate) tasks: TaskTracker,
@@ -56,7 +59,7 @@ pub(crate) struct App {
 
 impl App {
     /// Opens the queue and makes the parts that outlive every configuration.
-    pub(crate) async fn open(
+    pub(crate) fn open(
         store: Opened<'_>,
         config: &Config,
         environment: Arc<ProcessEnvironment>,
@@ -65,6 +68,8 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (metrics, exporter) = Metrics::new();
         metrics.set_process(env!("CARGO_PKG_VERSION"), clock.now());
+        let path = store.path;
+        let durable = store.given.is_none() && config.backend == QueueBackend::Sqlite;
         let store = open_store(store, config.backend, &clock, &metrics)?;
         tracing::info!(target: "hookaido", backend = store.backend(), "queue_backend_selected");
         let queue = Queue::new(store, Arc::clone(&clock), settings(config));
@@ -81,8 +86,10 @@ impl App {
         });
         let bodies = ByteBudget::new(BODY_BUDGET);
         let requests = TaskTracker::new();
+        let ingress = ingress_state(path, durable, &bodies, &requests, clock.as_ref())?;
         let app = Self {
-            ingress: hookaido_ingress::State::new(bodies.clone(), requests.clone()),
+            ingress,
+            pull: Mutex::default(),
             queue,
             clock,
             metrics,
@@ -119,6 +126,26 @@ impl App {
             }
         });
     }
+}
+
+/// What ingress keeps across reloads. Beside a queue file the used nonces are kept across restarts too.
+fn ingress_state(
+    database: &Path,
+    durable: bool,
+    bodies: &ByteBudget,
+    requests: &TaskTracker,
+    clock: &dyn Clock,
+) -> Result<Arc<hookaido_ingress::State>, StartError> {
+    if !durable {
+        return Ok(hookaido_ingress::State::new(bodies.clone(), requests.clone()));
+    }
+    let mut name = database.as_os_str().to_owned();
+    name.push("-nonces");
+    let path = std::path::PathBuf::from(name);
+    let nonces = NonceStore::open(&path, clock.now()).map_err(|error| {
+        StartError::Queue(format!("cannot open the file of used nonces {}: {error}", path.display()))
+    })?;
+    Ok(hookaido_ingress::State::with_nonces(bodies.clone(), requests.clone(), nonces))
 }
 
 /// What the configuration says about the queue.

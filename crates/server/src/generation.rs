@@ -19,6 +19,8 @@ pub(crate) struct Generation {
     /// By address as configured.
     pub(crate) sites: BTreeMap<String, PrefixMux>,
     pub(crate) push: PreparedPlan,
+    /// Retired when another generation takes over.
+    pub(crate) pull: Option<Arc<hookaido_pull::Table>>,
 }
 
 /// Lanes by route and target.
@@ -34,8 +36,9 @@ impl App {
         let pools = SecretPools::resolve(&config.secrets, &*self.secrets)
             .map_err(|error| StartError::Auth(error.to_string()))?;
         let push = self.dispatcher.prepare(push, &pools).map_err(|error| StartError::Auth(error.to_string()))?;
-        let sites = self.sites(loaded, number, &find, &pools)?;
-        Ok(Generation { sites, push })
+        let pull = config.pull_api.as_ref().map(|_| self.pull_table(config, &find)).transpose()?;
+        let sites = self.sites(loaded, number, &find, (&pools, pull.as_ref()))?;
+        Ok(Generation { sites, push, pull })
     }
 
     async fn lanes(&self, config: &Config) -> Result<Lanes, StartError> {
@@ -53,14 +56,15 @@ impl App {
         loaded: &Loaded,
         number: u64,
         lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
-        pools: &SecretPools,
+        (pools, pull): (&SecretPools, Option<&Arc<hookaido_pull::Table>>),
     ) -> Result<BTreeMap<String, PrefixMux>, StartError> {
         let config = &loaded.config;
         let mut sites = Sites::default();
         let ingress = self.ingress_service(config, lane, pools)?;
         sites.add(&config.ingress.listen, "", "ingress", ingress);
-        if let Some(api) = &config.pull_api {
-            sites.add(&api.listen, &api.prefix, "pull_api", self.pull_service(config, lane)?);
+        if let (Some(api), Some(table)) = (&config.pull_api, pull) {
+            let service = Arc::new(hookaido_pull::PullApi(Arc::clone(table)));
+            sites.add(&api.listen, &api.prefix, "pull_api", service);
         }
         let admin = self.admin_service(loaded, number, lane)?;
         sites.add(&config.admin_api.listen, &config.admin_api.prefix, "admin_api", admin);

@@ -87,7 +87,7 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     let pid_file = options.pid_file.as_deref().map(pid_file::PidFile::create).transpose();
     let _pid_file = pid_file.map_err(StartError::PidFile)?;
     let store = app::Opened { given: store, path: &options.db };
-    let app = app::App::open(store, &loaded.config, environment, logs).await?;
+    let app = app::App::open(store, &loaded.config, environment, logs)?;
     let generation = app.build(&loaded, 1).await?;
     let running = listeners::Running::start(&app, &loaded.config, &generation)?;
     app.activate(generation);

@@ -15,6 +15,9 @@ use crate::StartError;
 use crate::app::{App, DRAIN};
 use crate::generation::Generation;
 
+/// A socket and what will be served on it.
+type Bound = (BoundListener, Arc<ArcSwap<PrefixMux>>);
+
 /// Sockets that are served.
 pub(crate) struct Running {
     sites: BTreeMap<String, Arc<ArcSwap<PrefixMux>>>,
@@ -25,7 +28,7 @@ pub(crate) struct Running {
 impl Running {
     /// Binds every address, or none.
     pub(crate) fn start(app: &App, config: &Config, generation: &Generation) -> Result<Self, StartError> {
-        let bound: Result<Vec<(BoundListener, Arc<ArcSwap<PrefixMux>>)>, StartError> = generation
+        let bound: Result<Vec<Bound>, StartError> = generation
             .sites
             .iter()
             .map(|(listen, site)| {

@@ -1,12 +1,10 @@
 //! A configuration file, read and compiled, with everything refused that cannot run.
 
-use std::fmt::Write;
 use std::path::Path;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use hookaido_config::{ProcessEnvironment, compile, unsupported};
+use hookaido_config::{ProcessEnvironment, compile, fingerprint, unsupported};
 use hookaido_model::config::Config;
-use hookaido_syntax::{Diagnostic, Span};
+use hookaido_syntax::Diagnostic;
 
 use crate::StartError;
 
@@ -26,29 +24,14 @@ pub(crate) fn load(path: &Path, environment: &ProcessEnvironment) -> Result<Load
     let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: shown.clone(), source })?;
     let compiled = compile(&bytes, environment);
     let mut diagnostics = compiled.diagnostics;
-    let config = match compiled.config {
-        Some(config) => {
-            let missing = unsupported(&config);
-            if missing.is_empty() {
-                return Ok(Loaded { config, fingerprint: fingerprint(&bytes), warnings: diagnostics });
-            }
-            missing
+    if let Some(config) = compiled.config {
+        let missing = unsupported(&config, &compiled.tree);
+        if missing.is_empty() {
+            return Ok(Loaded { config, fingerprint: fingerprint(&bytes), warnings: diagnostics });
         }
-        None => Vec::new(),
-    };
-    diagnostics.extend(config.into_iter().map(|name| {
-        Diagnostic::error("E0901", Span::new(0, 0), format!("{name} is not supported yet"))
-            .with_help("remove it; `config validate` accepts it because the language has it")
-    }));
-    Err(StartError::Config { path: shown, tree: Box::new(compiled.tree), diagnostics })
-}
-
-fn fingerprint(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in digest(&SHA256, bytes).as_ref() {
-        let _infallible = write!(hex, "{byte:02x}");
+        diagnostics.extend(missing);
     }
-    hex
+    Err(StartError::Config { path: shown, tree: Box::new(compiled.tree), diagnostics })
 }
 
 /// Says what is doubtful, once for each thing.

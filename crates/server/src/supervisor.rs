@@ -43,9 +43,13 @@ impl Trigger {
 }
 
 impl App {
-    /// Lets a generation run: pushes from now on, and settings of the queue count. Listeners are the caller's.
+    /// Lets a generation push, and tells the one before that its time is over. Listeners are the caller's.
     pub(crate) fn activate(&self, generation: Generation) {
         self.dispatcher.apply(generation.push);
+        let before = std::mem::replace(&mut *self.pull.lock(), generation.pull.clone());
+        if let Some(before) = before {
+            before.retire(generation.pull.as_deref());
+        }
     }
 }
 

@@ -67,6 +67,10 @@ pub(crate) fn unescape(rest: &str) -> Option<char> {
 }
 
 fn token(input: &str) -> IResult<&str, TokenKind> {
+    // Most words are bare ones; nothing else starts with these.
+    if input.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/') {
+        return value(TokenKind::Bare, take_till1(ends_word)).parse(input);
+    }
     alt((
         value(TokenKind::Blank, take_while1(is_blank)),
         value(TokenKind::Comment, (char('#'), take_till(is_line_end))),

@@ -81,7 +81,7 @@ impl<'s> Parser<'s> {
                     span,
                     quoted: false,
                     line_start: self.line_start,
-                    parts: vec![Part::Text(value.clone())],
+                    parts: Vec::new(),
                     value,
                 }));
             }
@@ -107,13 +107,20 @@ impl<'s> Parser<'s> {
     }
 
     fn word(&mut self, span: Span, quoted: bool, value: String) {
+        if !value.contains('{') {
+            self.items.push(Item::Word(Word { span, quoted, line_start: self.line_start, value, parts: Vec::new() }));
+            return;
+        }
         let raw = self.slice(span);
         for part in located_parts(&value, raw, span, Pass::Outside) {
             if let Part::Placeholder(placeholder) = part {
                 self.check_placeholder(&placeholder, quoted);
             }
         }
-        let parts = located_parts(&value, raw, span, Pass::All);
+        let mut parts = located_parts(&value, raw, span, Pass::All);
+        if !parts.iter().any(|part| matches!(part, Part::Placeholder(_))) {
+            parts.clear();
+        }
         self.items.push(Item::Word(Word { span, quoted, line_start: self.line_start, value, parts }));
     }
 

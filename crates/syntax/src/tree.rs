@@ -34,7 +34,7 @@ pub struct Word {
     pub line_start: bool,
     /// Its text with quotes removed and escapes resolved; placeholders stand in it as written.
     pub value: String,
-    /// `value` split into text and placeholders of any kind; placeholder spans are offsets into the tree's text.
+    /// `value` split into text and placeholders of any kind, if it has any; their spans are offsets into the tree's text.
     pub parts: Vec<Part>,
 }
 

@@ -15,7 +15,7 @@ struct Server<'a> {
     /// Nothing for ingress, which serves whatever no API serves.
     prefix: Option<&'a str>,
     tls: Option<&'a Tls>,
-    section: Option<&'a Section>,
+    section: Option<&'a Section<'a>>,
 }
 
 impl Server<'_> {

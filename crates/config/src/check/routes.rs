@@ -6,14 +6,15 @@ use hookaido_model::config::{QueueBackend, RouteWork};
 use hookaido_syntax::{Diagnostic, Span};
 
 use super::Checked;
+use crate::Context;
 use crate::lower::{LoweredRoute, Lowering, is_unconstrained};
 
 /// Checks routes against each other.
 pub(super) fn check(lowering: &mut Lowering, checked: &Checked<'_>) {
-    let written = checked.top.nodes.iter().any(|node| {
-        node.row.name == "/PATH"
-            || !node.args.is_empty()
-            || node.block.as_ref().is_some_and(|block| block.find("/PATH").is_some())
+    let written = checked.top.routes.iter().any(|(row, statement)| {
+        row.opens == Some(Context::Route)
+            || statement.args().next().is_some()
+            || statement.block().is_some_and(|block| !block.items.is_empty())
     });
     if checked.routes.is_empty() && !written {
         let help = "add one, such as `/webhooks/github { pull { path /github } }`";

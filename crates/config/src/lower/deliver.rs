@@ -42,7 +42,7 @@ pub(super) fn retry(lowering: &mut Lowering, section: &Section, base: Option<&Re
     }
     for pair in options.chunks(2) {
         let [option, arg] = pair else { continue };
-        retry_option(lowering, node.row, section.context, (option.text.as_str(), arg), &mut policy);
+        retry_option(lowering, node.row, section.context, (&*option.text, arg), &mut policy);
     }
     if policy.base > policy.cap {
         let message = "`base` of `retry` must not be above `cap`";
@@ -144,7 +144,7 @@ fn headers(lowering: &mut Lowering, block: &Section) -> Vec<(String, String)> {
                 "remove one of them",
             );
         } else {
-            headers.push((name_text, content.text.clone()));
+            headers.push((name_text, content.text.to_string()));
         }
     }
     headers
@@ -171,7 +171,7 @@ fn env(lowering: &mut Lowering, block: &Section, exec: bool) -> BTreeMap<String,
             let help = "write letters, digits and `_`, not starting with a digit";
             lowering.error_help("E0217", name.span, message, help);
         } else {
-            env.insert(key.to_owned(), content.text.clone());
+            env.insert(key.to_owned(), content.text.to_string());
         }
     }
     env

@@ -18,7 +18,7 @@ pub(crate) fn matchers(lowering: &mut Lowering, top: &Section) -> Matchers {
     let mut matchers = Matchers::new();
     let mut first: BTreeMap<&str, &Node> = BTreeMap::new();
     for node in top.all("@NAME") {
-        let name = node.name.text.as_str();
+        let name = &*node.name.text;
         if let Some(other) = first.get(name) {
             lowering.report(
                 Diagnostic::error("E0501", node.name.span, format!("there are two matchers `{name}`"))
@@ -43,7 +43,7 @@ pub(super) fn route_match(lowering: &mut Lowering, route: &Section, matchers: &M
             extend(&mut all, own);
         }
         for arg in &node.args {
-            match matchers.get(&arg.text) {
+            match matchers.get(&*arg.text) {
                 Some(named) => extend(&mut all, named.clone()),
                 None => {
                     let near = nearest(&arg.text, matchers.keys().map(String::as_str));

@@ -14,7 +14,8 @@ use super::listeners::{clamp, rate_limit, tokens};
 use super::matching::route_match;
 use super::values::{first, is_given};
 use super::{Defaults, Lowering, Matchers};
-use crate::read::{Arg, Node, Section};
+use crate::placeholder::Resolver;
+use crate::read::{Arg, Node, Section, each_route};
 use crate::value::{self, trim};
 
 /// A route, and where its parts stand for what is checked between routes.
@@ -41,26 +42,21 @@ pub(crate) struct Scope<'a> {
 }
 
 /// All routes, in the order of the file.
-pub(crate) fn routes(lowering: &mut Lowering, top: &Section, scope: &Scope<'_>) -> Vec<LoweredRoute> {
-    let mut routes = Vec::new();
-    for node in &top.nodes {
-        let channel = match node.row.name {
-            "/PATH" => {
-                routes.extend(route(lowering, node, Channel::Bare, scope));
-                continue;
-            }
+pub(crate) fn routes(
+    lowering: &mut Lowering,
+    top: &Section,
+    scope: &Scope<'_>,
+    resolver: &mut Resolver<'_>,
+) -> Vec<LoweredRoute> {
+    let mut routes = Vec::with_capacity(top.routes.len());
+    for statement in &top.routes {
+        let channel = match statement.0.name {
             "inbound" => Channel::Inbound,
             "outbound" => Channel::Outbound,
             "internal" => Channel::Internal,
-            _ => continue,
+            _ => Channel::Bare,
         };
-        // `inbound /path { ... }` is a route by itself.
-        if node.args.is_empty() {
-            let inner = node.block.iter().flat_map(|block| block.all("/PATH"));
-            inner.for_each(|node| routes.extend(route(lowering, node, channel, scope)));
-        } else {
-            routes.extend(route(lowering, node, channel, scope));
-        }
+        each_route(statement, resolver, |node| routes.extend(route(lowering, node, channel, scope)));
     }
     routes
 }

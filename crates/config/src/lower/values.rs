@@ -292,7 +292,7 @@ impl Lowering {
 }
 
 /// The row and the first value of a directive that is given with one.
-pub(super) fn given<'s>(section: &'s Section, name: &str) -> Option<(&'static Row, &'s Arg)> {
+pub(super) fn given<'s, 't>(section: &'s Section<'t>, name: &str) -> Option<(&'static Row, &'s Arg<'t>)> {
     section.find(name).and_then(|node| Some((node.row, node.args.first()?)))
 }
 
@@ -302,7 +302,7 @@ pub(super) fn is_given(section: &Section, name: &str) -> bool {
 }
 
 /// The first value of a statement.
-pub(super) fn first(node: &Node) -> Option<&Arg> {
+pub(super) fn first<'s, 't>(node: &'s Node<'t>) -> Option<&'s Arg<'t>> {
     node.args.first()
 }
 

@@ -61,7 +61,7 @@ fn the_reference_finds_directives_and_near_misses() {
     assert_eq!(
         text,
         "max_lease_ttl in pull_api\n  Longest lease time; `off` for no bound.\n  write:   max_lease_ttl VALUE\n  \
-         value:   duration, or `off`\n  default: off\n  reload:  live\n\n"
+         value:   duration, or `off`\n  default: off\n  reload:  restart\n\n"
     );
     assert!(reference(Some("egress")).unwrap().contains("https_only in defaults.egress"));
     assert_eq!(
@@ -76,4 +76,19 @@ fn the_page_in_docs_is_what_the_table_says() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
     let page = std::fs::read_to_string(path).unwrap_or_default();
     assert!(page == markdown(), "docs/configuration.md is not up to date; run `cargo xtask reference`");
+}
+
+#[test]
+fn every_sample_file_compiles() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut samples: Vec<_> =
+        std::fs::read_dir(root.join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    samples.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    samples.push(root.join("Hookaido.conf"));
+    assert!(samples.len() > 1);
+    for path in samples {
+        let compiled = compile(&std::fs::read(&path).unwrap(), &environment());
+        let errors: Vec<_> = compiled.errors().map(|error| (error.code, error.message.as_str())).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+    }
 }

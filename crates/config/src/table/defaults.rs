@@ -7,8 +7,8 @@ const COUNT: Kind = Kind::Int(1, 1_000_000_000);
 const PERCENT: Kind = Kind::Int(1, 100);
 
 pub(super) static DEFAULTS: &[Row] = &[
-    Row::word("max_body", Kind::Size, "2mb", "Largest body of a request."),
-    Row::word("max_headers", Kind::Size, "64kb", "Largest header of a request."),
+    Row::word("max_body", Kind::Size, "2mb", "Largest body of a request.").restart(),
+    Row::word("max_headers", Kind::Size, "64kb", "Largest header of a request.").restart(),
     Row::block("egress", Context::Egress, "Where push may connect to."),
     Row::block("publish_policy", Context::PublishPolicy, "Who may publish through the admin API, and how."),
     Row::block("deliver", Context::DeliverDefaults, "What holds for every push target."),
@@ -30,15 +30,15 @@ pub(super) static EGRESS: &[Row] = &[
 ];
 
 pub(super) static PUBLISH_POLICY: &[Row] = &[
-    Row::word("direct", Kind::Switch, "on", "Publishing by route path."),
-    Row::word("managed", Kind::Switch, "on", "Publishing by application and endpoint."),
-    Row::word("allow_pull_routes", Kind::Switch, "on", "Publishing to pulled routes."),
-    Row::word("allow_deliver_routes", Kind::Switch, "on", "Publishing to pushed routes."),
-    Row::word("require_actor", Kind::Switch, "off", "The header that names the actor is required."),
-    Row::word("require_request_id", Kind::Switch, "off", "The header with the request's id is required."),
-    Row::word("fail_closed", Kind::Switch, "off", "Refuse when it is not certain who owns a managed route."),
-    Row::new("actor_allow", Shape::List, Kind::Text, "Actors that may change managed endpoints.").many(),
-    Row::new("actor_prefix", Shape::List, Kind::Text, "Actors whose name starts so may, too.").many(),
+    Row::word("direct", Kind::Switch, "on", "Publishing by route path.").restart(),
+    Row::word("managed", Kind::Switch, "on", "Publishing by application and endpoint.").restart(),
+    Row::word("allow_pull_routes", Kind::Switch, "on", "Publishing to pulled routes.").restart(),
+    Row::word("allow_deliver_routes", Kind::Switch, "on", "Publishing to pushed routes.").restart(),
+    Row::word("require_actor", Kind::Switch, "off", "The header that names the actor is required.").restart(),
+    Row::word("require_request_id", Kind::Switch, "off", "The header with the request's id is required.").restart(),
+    Row::word("fail_closed", Kind::Switch, "off", "Refuse when it is not certain who owns a managed route.").restart(),
+    Row::new("actor_allow", Shape::List, Kind::Text, "Actors that may change managed endpoints.").many().restart(),
+    Row::new("actor_prefix", Shape::List, Kind::Text, "Actors whose name starts so may, too.").many().restart(),
 ];
 
 /// Rows that `deliver` in a route has, too.

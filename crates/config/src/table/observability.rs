@@ -4,18 +4,22 @@ use super::{Kind, Row, Shape};
 use crate::Context;
 
 const LEVELS: Kind = Kind::OneOf(&["debug", "info", "warn", "warning", "error", "off"]);
-const OUTPUT: Row = Row::word("output", Kind::OneOf(&["stdout", "stderr", "file"]), "stderr", "Where lines go.");
-const PATH: Row = Row::word("path", Kind::Text, "", "The file; required with `output file`, an error without it.");
-const FORMAT: Row = Row::word("format", Kind::OneOf(&["json"]), "json", "Form of the lines.");
+const OUTPUT: Row =
+    Row::word("output", Kind::OneOf(&["stdout", "stderr", "file"]), "stderr", "Where lines go.").restart();
+const PATH: Row =
+    Row::word("path", Kind::Text, "", "The file; required with `output file`, an error without it.").restart();
+const FORMAT: Row = Row::word("format", Kind::OneOf(&["json"]), "json", "Form of the lines.").restart();
 
 pub(super) static OBSERVABILITY: &[Row] = &[
     Row::block("access_log", Context::AccessLog, "One line a request: `on`, `off` or a block.")
         .shaped(Shape::WordOrBlock)
         .of_kind(Kind::Switch)
-        .by_default("on"),
+        .by_default("on")
+        .restart(),
     Row::block("runtime_log", Context::RuntimeLog, "What the process does: a level or a block.")
         .shaped(Shape::WordOrBlock)
-        .of_kind(LEVELS),
+        .of_kind(LEVELS)
+        .restart(),
     Row::block("metrics", Context::Metrics, "The Prometheus endpoint: `on`, `off` or a block.")
         .shaped(Shape::WordOrBlock)
         .of_kind(Kind::Switch)
@@ -29,10 +33,10 @@ pub(super) static OBSERVABILITY: &[Row] = &[
 ];
 
 pub(super) static ACCESS_LOG: &[Row] =
-    &[Row::word("enabled", Kind::Switch, "on", "Whether lines are written."), OUTPUT, PATH, FORMAT];
+    &[Row::word("enabled", Kind::Switch, "on", "Whether lines are written.").restart(), OUTPUT, PATH, FORMAT];
 
 pub(super) static RUNTIME_LOG: &[Row] = &[
-    Row::word("level", LEVELS, "", "Least severity that is written; the command line decides if not given."),
+    Row::word("level", LEVELS, "", "Least severity that is written; the command line decides if not given.").restart(),
     OUTPUT,
     PATH,
     FORMAT,

@@ -72,12 +72,13 @@ pub(super) static PULL_API: &[Row] = &[
     Row::word("prefix", Kind::Prefix, "", "Path in front of every endpoint.").restart(),
     TOKEN,
     TLS_BLOCK,
-    Row::word("max_batch", Kind::Int(1, MAX), "100", "Most messages of one dequeue."),
-    Row::word("max_lease_batch", Kind::Int(1, MAX), "100", "Most leases of one ack, nack or extend."),
-    Row::word("default_lease_ttl", Kind::PositiveDuration, "30s", "Lease time of a request that names none."),
-    Row::word("max_lease_ttl", Kind::Duration, "off", "Longest lease time; `off` for no bound."),
-    Row::word("default_max_wait", Kind::Duration, "0", "How long a dequeue waits for a message if it does not say."),
-    Row::word("max_wait", Kind::Duration, "off", "Longest wait of a dequeue; `off` for no bound."),
+    Row::word("max_batch", Kind::Int(1, MAX), "100", "Most messages of one dequeue.").restart(),
+    Row::word("max_lease_batch", Kind::Int(1, MAX), "100", "Most leases of one ack, nack or extend.").restart(),
+    Row::word("default_lease_ttl", Kind::PositiveDuration, "30s", "Lease time of a request that names none.").restart(),
+    Row::word("max_lease_ttl", Kind::Duration, "off", "Longest lease time; `off` for no bound.").restart(),
+    Row::word("default_max_wait", Kind::Duration, "0", "How long a dequeue waits for a message if it does not say.")
+        .restart(),
+    Row::word("max_wait", Kind::Duration, "off", "Longest wait of a dequeue; `off` for no bound.").restart(),
     Row::word("sse_keepalive", Kind::Duration, "", "Interval of keep-alive comments on streams; 15s if not given."),
     Row::word("sse_max_connection", Kind::Duration, "off", "Longest life of a stream; `off` for no bound."),
 ];
@@ -115,13 +116,15 @@ pub(super) static RATE_LIMIT: &[Row] = &[
 ];
 
 pub(super) static QUEUE_LIMITS: &[Row] = &[
-    Row::word("max_depth", Kind::Int(0, MAX), "10000", "Most messages queued or leased; 0 for no bound."),
-    Row::word("drop_policy", Kind::OneOf(&["reject", "drop_oldest"]), "reject", "What happens when the queue is full."),
+    Row::word("max_depth", Kind::Int(0, MAX), "10000", "Most messages queued or leased; 0 for no bound.").restart(),
+    Row::word("drop_policy", Kind::OneOf(&["reject", "drop_oldest"]), "reject", "What happens when the queue is full.")
+        .restart(),
 ];
 
 pub(super) static QUEUE_RETENTION: &[Row] = &[
-    Row::word("max_age", Kind::Duration, "7d", "Queued messages older than this are removed; `off` keeps them."),
-    Row::word("prune_interval", Kind::Duration, "5m", "Time between two prunings of any kind."),
+    Row::word("max_age", Kind::Duration, "7d", "Queued messages older than this are removed; `off` keeps them.")
+        .restart(),
+    Row::word("prune_interval", Kind::Duration, "5m", "Time between two prunings of any kind.").restart(),
 ];
 
 pub(super) static DELIVERED_RETENTION: &[Row] = &[Row::word(
@@ -132,13 +135,17 @@ pub(super) static DELIVERED_RETENTION: &[Row] = &[Row::word(
 )];
 
 pub(super) static DLQ_RETENTION: &[Row] = &[
-    Row::word("max_age", Kind::Duration, "30d", "Dead letters older than this are removed; `off` keeps them."),
-    Row::word("max_depth", Kind::CountOrOff, "10000", "Most dead letters, the oldest go first; `off` for no bound."),
+    Row::word("max_age", Kind::Duration, "30d", "Dead letters older than this are removed; `off` keeps them.")
+        .restart(),
+    Row::word("max_depth", Kind::CountOrOff, "10000", "Most dead letters, the oldest go first; `off` for no bound.")
+        .restart(),
 ];
 
 pub(super) static ATTEMPTS_RETENTION: &[Row] = &[
-    Row::word("max_age", Kind::Duration, "7d", "Records of deliveries older than this are removed; `off` keeps them."),
-    Row::word("max_rows", Kind::CountOrOff, "200000", "Most records, the oldest go first; `off` for no bound."),
+    Row::word("max_age", Kind::Duration, "7d", "Records of deliveries older than this are removed; `off` keeps them.")
+        .restart(),
+    Row::word("max_rows", Kind::CountOrOff, "200000", "Most records, the oldest go first; `off` for no bound.")
+        .restart(),
 ];
 
 pub(super) static SECRETS: &[Row] = &[Row::block("secret", Context::Secret, "A secret and its name.")

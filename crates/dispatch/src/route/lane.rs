@@ -15,6 +15,8 @@ use crate::target::Target;
 
 /// A target that answers within this time is leased for ahead, so that it never waits for the store.
 const QUICK: Duration = Duration::from_millis(50);
+/// What is leased ahead should be on its way within this time.
+const SOON: Duration = Duration::from_millis(100);
 /// Most messages leased ahead, and the size in bytes above which nothing is.
 const AHEAD: (usize, usize) = (64, 1 << 20);
 /// A lease must last this much longer than a try, for the settlement.
@@ -120,6 +122,16 @@ impl LaneSlot {
         envelope.lease_until.is_some_and(|until| needed <= until)
     }
 
+    /// How many messages to have at hand beyond those in flight.
+    fn ahead(&self, shares: Shares) -> usize {
+        let (most, bytes) = AHEAD;
+        if self.pace > QUICK || self.buffered_bytes >= bytes {
+            return 0;
+        }
+        let rounds = SOON.as_nanos().checked_div(self.pace.as_nanos()).and_then(|rounds| usize::try_from(rounds).ok());
+        rounds.map_or(most, |rounds| rounds.saturating_mul(shares.limit)).min(most)
+    }
+
     /// How many messages to ask for, given room for so many more tries.
     pub(super) fn wish(&self, room: usize, shares: Shares) -> usize {
         if self.retired || self.leasing {
@@ -129,9 +141,7 @@ impl LaneSlot {
             // idle: wait for what the lane may start at once, whatever its siblings do
             return if shares.reserve == 0 { room.max(1) } else { shares.reserve };
         }
-        let (most, bytes) = AHEAD;
-        let ahead = if self.pace <= QUICK && self.buffered_bytes < bytes { shares.limit.min(most) } else { 0 };
-        let useful = room + ahead;
+        let useful = room + self.ahead(shares);
         let wish = useful.saturating_sub(self.buffer.len());
         let wish = if self.dry && shares.reserve > 0 { wish.min(shares.reserve) } else { wish };
         // small wishes are not worth a transaction while there is something to send

@@ -12,8 +12,8 @@ use hookaido_dispatch::{
 use hookaido_model::config::{
     Delivery, DropPolicy, Egress, ExecDelivery, HttpDelivery, QueueLimits, Retention, Retentions, Transport,
 };
-use hookaido_model::{Attempt, Clock, Content, Envelope, JsonMap, RetryPolicy, SystemClock};
-use hookaido_queue::store::{AttemptQuery, ListQuery, NewMessage};
+use hookaido_model::{Attempt, Clock, Content, Envelope, JsonMap, RetryPolicy, State, SystemClock};
+use hookaido_queue::store::{AttemptQuery, ListQuery, NewMessage, Store};
 use hookaido_queue::{MemoryStore, Queue, QueueSettings};
 use hookaido_telemetry::{DeliveryCounts, Metrics};
 use tokio::task::JoinHandle;
@@ -29,6 +29,8 @@ pub(crate) struct Rig {
 
 /// What a test changes about a rig.
 pub(crate) struct Options {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) drain: Duration,
     pub(crate) jitter: f64,
@@ -36,7 +38,13 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { resolver: Arc::new(SystemResolver::default()), drain: Duration::from_secs(20), jitter: 0.0 }
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            clock: Arc::new(SystemClock),
+            resolver: Arc::new(SystemResolver::default()),
+            drain: Duration::from_secs(20),
+            jitter: 0.0,
+        }
     }
 }
 
@@ -92,7 +100,6 @@ impl Rig {
     }
 
     pub(crate) fn with(options: Options) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let off = Retention { enabled: false, max_age: None, max_rows: None };
         let kept = Retention { enabled: true, max_age: Some(Duration::from_secs(3600)), max_rows: None };
         let settings = QueueSettings {
@@ -105,7 +112,7 @@ impl Rig {
                 prune_interval: Duration::from_secs(3600),
             },
         };
-        let queue = Queue::new(Arc::new(MemoryStore::new()), Arc::clone(&clock), settings);
+        let queue = Queue::new(options.store, options.clock, settings);
         let (metrics, _exporter) = Metrics::new();
         let jitter = options.jitter;
         let dispatcher = Dispatcher::new(DispatchParts {
@@ -156,7 +163,7 @@ impl Rig {
     pub(crate) async fn publish_to(&self, route: &str, targets: &[&str], message: Message<'_>) {
         let pairs = targets.iter().map(|t| (Arc::from(route), Arc::from(*t))).collect();
         let lanes = self.queue.lanes(pairs).await.unwrap();
-        let now = SystemClock.now();
+        let now = self.queue.clock().now();
         let new = NewMessage {
             lanes: lanes.iter().map(|lane| lane.id).collect(),
             id: message.id.map(Into::into),
@@ -179,6 +186,17 @@ impl Rig {
     /// Waits until so many messages have come to an end.
     pub(crate) async fn settled(&self, count: u64) {
         self.until("messages settled", |counts| counts.acked + counts.dead >= count).await;
+    }
+
+    /// Waits until a message of this target is leased.
+    pub(crate) async fn leased(&self, target: &str) {
+        let looking = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(2));
+            while !self.messages().await.iter().any(|m| &*m.lane.target == target && m.state == State::Leased) {
+                tick.tick().await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(20), looking).await.is_ok(), "nothing leased");
     }
 
     /// The counters tell nobody when they move, so this one looks again and again, and lets everybody else run in between.

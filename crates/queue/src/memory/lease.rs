@@ -30,7 +30,7 @@ impl Table {
         let next = self.lane(op.lane).and_then(|lane| lane.ready.first()).map(|(at, _)| *at);
         let more_now = next.is_some_and(|at| at <= op.now);
         if more_now {
-            effects.ready.push((op.lane, op.now));
+            effects.ready(op.lane, op.now);
         }
         Leased { envelopes, next_ready_at: next.filter(|_| !more_now) }
     }
@@ -99,7 +99,7 @@ impl Table {
                 row.token = 0;
                 row.next_run_at = ready_at.unwrap_or(row.next_run_at);
                 row.attempt = row.attempt.saturating_sub(u32::from(uncounted));
-                effects.ready.push((row.lane, row.next_run_at));
+                effects.ready(row.lane, row.next_run_at);
             }
         });
     }

@@ -20,7 +20,8 @@ impl Table {
         self.note_evicted("delivered_retention", pruned.delivered);
         self.note_evicted("dlq_retention", pruned.dead);
         let most = u64::from(op.max_rows);
-        let more = [pruned.queued, pruned.delivered, pruned.dead, pruned.attempts].iter().any(|count| *count >= most);
+        let more =
+            [pruned.queued, pruned.delivered, pruned.dead, pruned.attempts].iter().any(|count| *count >= most.max(1));
         Pruned { more, ..pruned }
     }
 
@@ -33,7 +34,7 @@ impl Table {
         self.remove_all(old)
     }
 
-    /// Delivered and dead messages: too old by the time they ended, or too many, the oldest first.
+    /// Delivered and dead messages: too old by the time they ended, then too many, the oldest first; a slice in all.
     fn prune_ended(&mut self, state: State, keep: Retention, op: &Prune) -> u64 {
         if !keep.enabled {
             return 0;
@@ -45,7 +46,8 @@ impl Table {
             removed += self.remove_all(old);
         }
         if let Some(most) = keep.max_rows {
-            let excess = self.total(state).saturating_sub(most).min(u64::from(op.max_rows));
+            let room = u64::from(op.max_rows).saturating_sub(removed);
+            let excess = self.total(state).saturating_sub(most).min(room);
             let excess = usize::try_from(excess).unwrap_or(usize::MAX);
             let old = self.ended(state).iter().take(excess).map(|(_, seq)| *seq).collect();
             removed += self.remove_all(old);

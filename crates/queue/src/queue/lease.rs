@@ -87,7 +87,7 @@ pub(super) async fn lease(queue: &Arc<Inner>, wish: LeaseWish) -> Result<LeasedB
         if let Some(called) = turn.take() {
             called_once = true;
             let envelopes = call(queue, &seat.lane, wish, called).await?;
-            if !envelopes.is_empty() || Instant::now() >= deadline {
+            if !envelopes.is_empty() || over(queue, deadline) {
                 return batch(envelopes);
             }
         }
@@ -95,10 +95,15 @@ pub(super) async fn lease(queue: &Arc<Inner>, wish: LeaseWish) -> Result<LeasedB
         match seat.wait(deadline).await {
             Some(called) => turn = Some(called),
             // whoever waited behind others all the time looks into the store once
-            None if !called_once => turn = Some(seat.lane.begin(queue.clock.now())),
+            None if !called_once => turn = Some(seat.lane.begin(wish.max, queue.clock.now())),
             None => return batch(Vec::new()),
         }
     }
+}
+
+/// Whether patience is at an end.
+fn over(queue: &Inner, deadline: Instant) -> bool {
+    Instant::now() >= deadline || queue.board.is_shut()
 }
 
 /// One call of the store.
@@ -126,8 +131,8 @@ async fn call(
 fn end(lane: &LaneWaiters, wish: LeaseWish, called: Called, answer: &Result<Leased, StoreError>) {
     match answer {
         Ok(leased) => {
-            let full = usize::try_from(wish.max).is_ok_and(|max| leased.envelopes.len() >= max);
-            lane.end(called, full, leased.next_ready_at);
+            let drained = usize::try_from(wish.max).is_ok_and(|max| leased.envelopes.len() < max);
+            lane.end(called, drained, leased.next_ready_at);
         }
         // what this call should have taken is still there
         Err(_reported) => lane.wake_one(),
@@ -167,7 +172,7 @@ struct Seat<'q> {
 impl<'q> Seat<'q> {
     fn take(queue: &'q Inner, wish: LeaseWish) -> (Self, Arrival) {
         let lane = queue.board.lane(wish.lane);
-        let (ticket, arrival) = lane.arrive(queue.clock.now(), !wish.max_wait.is_zero());
+        let (ticket, arrival) = lane.arrive(wish.max, queue.clock.now(), !wish.max_wait.is_zero());
         (Self { queue, lane, ticket, max: wish.max, bell: None, sleeping: false }, arrival)
     }
 
@@ -181,7 +186,7 @@ impl<'q> Seat<'q> {
     async fn wait(&mut self, deadline: Instant) -> Option<Called> {
         loop {
             let now = self.queue.clock.now();
-            let due = match self.lane.check(self.ticket, self.max, now, Instant::now() >= deadline) {
+            let due = match self.lane.check(self.ticket, self.max, now, over(self.queue, deadline)) {
                 Check::Sleep(due) => due,
                 Check::Call(called) => {
                     self.sleeping = false;

@@ -57,9 +57,10 @@ async fn reclaim_once(queue: &Inner, end: UnixMillis, now: UnixMillis) {
             if let Some(next) = reclaimed.next_lease_end {
                 queue.board.lease_ends(next);
             }
-            let count: u64 = reclaimed.lanes.iter().map(|(_, count)| count).sum();
-            if count > 0 {
-                tracing::debug!(target: "hookaido", count, "leases_expired");
+            for (lane, count) in reclaimed.lanes {
+                if let Some(listener) = queue.reclaims.0.get() {
+                    listener(lane, count);
+                }
             }
         }
         Err(error) => {

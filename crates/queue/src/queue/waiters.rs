@@ -8,13 +8,13 @@ mod lane;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use hookaido_model::{Clock, LaneId, UnixMillis};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
-use crate::store::{Health, Observer};
+use crate::store::{Health, NewMessage, Observer};
 
 pub(super) use lane::{Arrival, Called, Check, LaneWaiters};
 
@@ -25,6 +25,7 @@ pub(super) struct Board {
     lanes: RwLock<HashMap<LaneId, Arc<LaneWaiters>>>,
     next_lease_end: AtomicI64,
     lease_end_moved: Notify,
+    shut: AtomicBool,
 }
 
 impl Board {
@@ -35,6 +36,7 @@ impl Board {
             // leases of an earlier run may have ended already
             next_lease_end: AtomicI64::new(i64::MIN),
             lease_end_moved: Notify::new(),
+            shut: AtomicBool::new(false),
         }
     }
 
@@ -44,6 +46,30 @@ impl Board {
             return Arc::clone(lane);
         }
         Arc::clone(self.lanes.write().entry(id).or_default())
+    }
+
+    /// Publishers are about to bring messages: the store announces a commit once for each lane, this says for how many.
+    pub(super) fn expect(&self, messages: &[NewMessage]) {
+        let lanes = self.lanes.read();
+        if lanes.is_empty() {
+            return;
+        }
+        for id in messages.iter().flat_map(|message| &message.lanes) {
+            if let Some(lane) = lanes.get(id) {
+                lane.expect(1);
+            }
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        self.lanes.read().values().for_each(|lane| lane.ring_all());
+    }
+
+    /// Whether waiting is over for good.
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::SeqCst)
     }
 
     /// When the next lease ends; `None` while nothing is leased.

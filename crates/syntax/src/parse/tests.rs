@@ -12,7 +12,8 @@ fn shown(items: &[Item]) -> String {
                 Part::Text(text) => text.clone(),
                 Part::Placeholder(p) => format!("<{:?} {}>", p.kind, p.name),
             };
-            let value: String = word.parts.iter().map(part).collect();
+            let parts: String = word.parts.iter().map(part).collect();
+            let value = if word.parts.is_empty() { word.value.clone() } else { parts };
             let start = if word.line_start { "^" } else { "" };
             if word.quoted { format!("{start}{value:?}") } else { format!("{start}{value}") }
         }

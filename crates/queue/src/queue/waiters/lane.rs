@@ -7,9 +7,6 @@ use hookaido_model::UnixMillis;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Most waiters woken beside the one that an announcement wakes.
-const MOST_EXTRA: u32 = 16;
-
 /// Waiters of a lane.
 #[derive(Debug, Default)]
 pub(in crate::queue) struct LaneWaiters(Mutex<State>);
@@ -22,12 +19,10 @@ struct State {
     /// Woken waiters that have not called the store yet, and how many messages they would take.
     woken: u32,
     woken_max: u64,
-    /// Announcements since the last call began.
-    unseen: u64,
-    /// All announcements.
-    heard: u64,
-    /// Calls in a row that got all they wanted while more was announced.
-    streak: u32,
+    /// Something was announced since the last call began.
+    unseen: bool,
+    /// Messages that publishers brought and no call went out for. A hint: an announcement stands for at least one.
+    expected: u64,
     /// When the next delayed message is ready.
     due: Option<UnixMillis>,
 }
@@ -47,10 +42,10 @@ pub(in crate::queue) enum Arrival {
     Sleep,
 }
 
-/// A call of the store that began when this much was announced.
+/// A call of the store that began when so many messages were expected beside its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::queue) struct Called {
-    heard: u64,
+    expected: u64,
 }
 
 /// What a sleeper does that looks around.
@@ -66,12 +61,12 @@ pub(in crate::queue) enum Check {
 
 impl LaneWaiters {
     /// Somebody comes who would take `max` messages. Gives a ticket and says what to do; who cannot wait always calls.
-    pub(in crate::queue) fn arrive(&self, now: UnixMillis, may_wait: bool) -> (u64, Arrival) {
+    pub(in crate::queue) fn arrive(&self, max: u32, now: UnixMillis, may_wait: bool) -> (u64, Arrival) {
         let mut state = self.0.lock();
         let ticket = state.tickets;
         state.tickets = ticket.wrapping_add(1);
         let others_first = !state.sleepers.is_empty() || state.woken > 0;
-        let arrival = if may_wait && others_first { Arrival::Sleep } else { Arrival::Call(state.begin(now)) };
+        let arrival = if may_wait && others_first { Arrival::Sleep } else { Arrival::Call(state.begin(max, now)) };
         (ticket, arrival)
     }
 
@@ -79,9 +74,7 @@ impl LaneWaiters {
     pub(in crate::queue) fn sleep(&self, ticket: u64, max: u32, bell: &Arc<Notify>) {
         let mut state = self.0.lock();
         state.sleepers.insert(ticket, Sleeper { max, bell: Arc::clone(bell) });
-        if state.unseen > state.woken_max {
-            state.wake_first();
-        }
+        state.wake_enough();
     }
 
     /// Looks whether it is the turn of the sleeper.
@@ -89,12 +82,12 @@ impl LaneWaiters {
         let mut state = self.0.lock();
         if !state.sleepers.contains_key(&ticket) {
             state.no_longer_woken(max);
-            return Check::Call(state.begin(now));
+            return Check::Call(state.begin(max, now));
         }
         let first = state.sleepers.first_key_value().is_some_and(|(first, _)| *first == ticket);
         if first && state.due.is_some_and(|due| due <= now) {
             state.sleepers.remove(&ticket);
-            return Check::Call(state.begin(now));
+            return Check::Call(state.begin(max, now));
         }
         if too_late {
             state.remove(ticket);
@@ -104,23 +97,26 @@ impl LaneWaiters {
     }
 
     /// A sleeper whose time was over calls once all the same.
-    pub(in crate::queue) fn begin(&self, now: UnixMillis) -> Called {
-        self.0.lock().begin(now)
+    pub(in crate::queue) fn begin(&self, max: u32, now: UnixMillis) -> Called {
+        self.0.lock().begin(max, now)
     }
 
-    /// A call ended. `full` says that the caller got as much as it wanted.
-    pub(in crate::queue) fn end(&self, call: Called, full: bool, next_ready_at: Option<UnixMillis>) {
+    /// A call ended; `drained` when it got less than it wanted. What it left behind the store announced.
+    pub(in crate::queue) fn end(&self, call: Called, drained: bool, next_ready_at: Option<UnixMillis>) {
         let mut state = self.0.lock();
         if let Some(at) = next_ready_at {
             state.due_at(at);
         }
-        if full && state.heard != call.heard {
-            state.streak = state.streak.saturating_add(1).min(MOST_EXTRA);
-            for _ in 1..state.streak {
-                state.wake_first();
-            }
-        } else {
-            state.streak = 0;
+        if drained {
+            state.expected = state.expected.saturating_sub(call.expected);
+        }
+    }
+
+    /// Publishers are about to bring so many messages.
+    pub(in crate::queue) fn expect(&self, count: u64) {
+        let mut state = self.0.lock();
+        if !state.sleepers.is_empty() {
+            state.expected = state.expected.saturating_add(count);
         }
     }
 
@@ -140,16 +136,18 @@ impl LaneWaiters {
             state.due_at(at);
             return;
         }
-        state.heard = state.heard.wrapping_add(1);
-        state.unseen = state.unseen.saturating_add(1);
-        if state.unseen > state.woken_max {
-            state.wake_first();
-        }
+        state.unseen = true;
+        state.wake_enough();
     }
 
     /// Wakes one, as there may be something or the store failed.
     pub(in crate::queue) fn wake_one(&self) {
         self.0.lock().wake_first();
+    }
+
+    /// Lets every sleeper look around.
+    pub(in crate::queue) fn ring_all(&self) {
+        self.0.lock().sleepers.values().for_each(|sleeper| sleeper.bell.notify_one());
     }
 
     /// How many sleep.
@@ -160,10 +158,18 @@ impl LaneWaiters {
 }
 
 impl State {
-    fn begin(&mut self, now: UnixMillis) -> Called {
-        self.unseen = 0;
+    fn begin(&mut self, max: u32, now: UnixMillis) -> Called {
+        self.unseen = false;
+        self.expected = self.expected.saturating_sub(u64::from(max));
         self.due = self.due.filter(|due| *due > now);
-        Called { heard: self.heard }
+        Called { expected: self.expected }
+    }
+
+    /// Wakes as many as it takes for what was announced, counting those who are awake but have not called yet.
+    fn wake_enough(&mut self) {
+        while self.unseen && self.woken_max < self.expected.max(1) && !self.sleepers.is_empty() {
+            self.wake_first();
+        }
     }
 
     fn no_longer_woken(&mut self, max: u32) {

@@ -1,0 +1,97 @@
+//! New messages: all of an operation or none.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hookaido_model::{EnvelopeId, Seq, State, UnixMillis};
+use hookaido_queue::store::{Admission, Enqueue, Enqueued, NewMessage, StoreError};
+
+use super::find;
+use super::tx::{Fault, Tx};
+use crate::fault::corrupt;
+use crate::{content, row};
+
+/// Stores the messages. Everything that can be refused is refused before the first row is written.
+pub(crate) fn enqueue(tx: &mut Tx<'_, '_>, op: &Enqueue) -> Result<Enqueued, Fault> {
+    let incoming = check(tx, op)?;
+    let dropped = match Admission::decide(op.limits, tx.depth(), incoming) {
+        Admission::Admit => 0,
+        Admission::MakeRoom(n) => make_room(tx, n)?,
+        Admission::Refuse => return Err(StoreError::Full.into()),
+    };
+    let mut ids = Vec::with_capacity(usize::try_from(incoming).unwrap_or(0));
+    for message in &op.messages {
+        insert(tx, message, &mut ids)?;
+    }
+    Ok(Enqueued { ids, dropped })
+}
+
+/// Refuses unknown lanes and ids that are taken; says how many envelopes there will be.
+fn check(tx: &mut Tx<'_, '_>, op: &Enqueue) -> Result<u64, Fault> {
+    let mut incoming = 0;
+    let mut given: HashSet<&str> = HashSet::new();
+    for message in &op.messages {
+        incoming += u64::try_from(message.lanes.len()).unwrap_or(u64::MAX);
+        if message.lanes.is_empty() {
+            return Err(corrupt("a message without a lane").into());
+        }
+        for lane in &message.lanes {
+            tx.lane(*lane)?;
+        }
+        if let Some(text) = &message.id {
+            let id = EnvelopeId::from(text.as_ref());
+            if !given.insert(text) || find::message(tx, &id)?.is_some() {
+                return Err(StoreError::Conflict(EnvelopeId::Given(Arc::clone(text))).into());
+            }
+        }
+    }
+    Ok(incoming)
+}
+
+/// Removes the `n` oldest queued messages.
+fn make_room(tx: &mut Tx<'_, '_>, n: u64) -> Result<u64, Fault> {
+    if tx.count(State::Queued) < n {
+        return Err(StoreError::Full.into());
+    }
+    let oldest = find::oldest_queued(tx, Seq(i64::MAX), n)?;
+    for found in &oldest {
+        tx.remove(found.seq, found.lane, State::Queued, found.content)?;
+    }
+    Ok(u64::try_from(oldest.len()).unwrap_or(u64::MAX))
+}
+
+/// Writes the content once and a message for each lane.
+fn insert(tx: &mut Tx<'_, '_>, message: &NewMessage, ids: &mut Vec<EnvelopeId>) -> Result<(), Fault> {
+    let size = i64::try_from(content::size(&message.content)).unwrap_or(i64::MAX);
+    let fan_out = message.lanes.len() > 1;
+    let mut first: Option<Seq> = None;
+    let mut given: Option<&Arc<str>> = message.id.as_ref();
+    for lane in &message.lanes {
+        let seq = tx.places.next(message.received_at, tx.sql)?;
+        let content = *first.get_or_insert(seq);
+        let nonce = (tx.random.next()? >> 10).cast_signed();
+        let exact = row::received_at(seq) == message.received_at;
+        let received_at = (!exact).then_some(message.received_at.0);
+        let text = given.take();
+        tx.sql.insert_message.execute((
+            seq.0,
+            lane.0,
+            message.next_run_at.0,
+            nonce,
+            size,
+            fan_out.then_some(content.0),
+            received_at,
+            text.map(AsRef::as_ref),
+        ))?;
+        tx.changes.moved(*lane, None, Some(State::Queued));
+        tx.changes.queued(*lane, seq, UnixMillis(message.next_run_at.0));
+        ids.push(row::id(seq, nonce, text.map(AsRef::as_ref)));
+    }
+    let Some(id) = first else { return Ok(()) };
+    let (headers, trace) = (message.content.headers.as_bytes(), message.content.trace.as_bytes());
+    tx.sql.insert_content.execute((id.0, headers.as_ref(), trace.as_ref(), message.content.payload.as_ref()))?;
+    if fan_out {
+        tx.sql.insert_shared.execute((id.0, i64::try_from(message.lanes.len()).unwrap_or(i64::MAX)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What the writer does when nothing waits, or when it is asked to look after the file.
+
+use std::sync::atomic::Ordering;
+
+use hookaido_telemetry::StoreMetrics;
+use rusqlite::Connection;
+
+use super::{Session, Writer};
+use crate::checkpoint;
+use crate::file::PAGE;
+
+/// Free pages that are kept for new messages.
+const KEEP_FREE: i64 = (16 << 20) / PAGE as i64;
+/// Pages given back in one transaction.
+const SLICE: i64 = 256;
+/// Bytes of content that a probe writes.
+const PROBE: i64 = 64 << 10;
+
+impl Writer {
+    /// After a batch: keeps the log from growing.
+    pub(super) fn after_commit(&mut self, session: &Session<'_>) {
+        let limit = self.shared.options.checkpoint_bytes / PAGE;
+        let pages = self.pages.load(Ordering::Relaxed);
+        self.checkpointer.after_commit(session.conn, &self.shared.metrics, pages, limit);
+    }
+
+    /// Nothing waits.
+    pub(super) fn idle(&mut self, session: &Session<'_>) {
+        if self.probe_at.is_some() {
+            return;
+        }
+        self.shrink(session.conn);
+        self.checkpointer.when_idle(self.pages.load(Ordering::Relaxed));
+    }
+
+    /// Somebody asked for upkeep.
+    pub(super) fn maintain(&mut self, conn: &Connection) {
+        if !self.shared.file.is_in_place() {
+            return self.moved_away();
+        }
+        if self.probe_at.is_some() {
+            return;
+        }
+        match free_and_all(conn) {
+            // Small gaps are soon filled again; a file that is mostly gaps is cut.
+            Ok((free, all)) => self.shrinking = free > KEEP_FREE && free > all / 4,
+            Err(error) => tracing::warn!(target: "hookaido", error = %error, "queue_maintenance_failed"),
+        }
+        self.shrink(conn);
+        if self.shared.file.log_bytes() > self.shared.options.log_limit_bytes && self.shared.inbox.is_empty() {
+            // Fails only when a reader is at work; then the next time.
+            let _tried = checkpoint::truncate(conn, &self.shared.metrics);
+        }
+    }
+
+    /// Gives back one slice of free pages after the other until somebody waits.
+    fn shrink(&mut self, conn: &Connection) {
+        while self.shrinking && self.shared.inbox.is_empty() {
+            let slice = conn.execute_batch(&format!("PRAGMA incremental_vacuum({SLICE})"));
+            let left = slice.and_then(|()| free_and_all(conn));
+            self.shrinking = left.is_ok_and(|(free, _)| free > KEEP_FREE);
+            let pages = self.pages.load(Ordering::Relaxed);
+            let limit = self.shared.options.checkpoint_bytes / PAGE;
+            self.checkpointer.after_commit(conn, &self.shared.metrics, pages, limit);
+        }
+    }
+}
+
+fn free_and_all(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let free = conn.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+    let all = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    Ok((free, all))
+}
+
+/// After a fault: copies the whole log, so that it begins anew. What a failed sync may have left out of it then no longer matters, and a
+/// log that the disk has no room to grow gets room.
+pub(super) fn start_over(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<()> {
+    checkpoint::restart(conn, metrics).map(|_| ())
+}
+
+/// Writes about as much as a message needs, under a place that no message has, and removes it again.
+pub(super) fn write_and_erase(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(&format!(
+        "PRAGMA synchronous = FULL;
+         BEGIN IMMEDIATE;
+         INSERT OR REPLACE INTO content (id, headers, trace, payload) VALUES (-1, x'', x'', zeroblob({PROBE}));
+         COMMIT;
+         BEGIN IMMEDIATE;
+         DELETE FROM content WHERE id = -1;
+         COMMIT;"
+    ))
+}

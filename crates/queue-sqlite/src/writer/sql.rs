@@ -1,0 +1,67 @@
+//! Every statement of the writer, prepared once for each connection.
+
+use rusqlite::{Connection, Statement};
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident: $sql:expr;)*) => {
+        /// Statements of one connection.
+        #[derive(Debug)]
+        pub(crate) struct Statements<'c> {
+            $($(#[$doc])* pub(crate) $name: Statement<'c>,)*
+        }
+
+        impl<'c> Statements<'c> {
+            /// Prepares them all.
+            pub(crate) fn prepare(conn: &'c Connection) -> rusqlite::Result<Self> {
+                Ok(Self { $($name: conn.prepare($sql)?,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    begin: "BEGIN IMMEDIATE";
+    commit: "COMMIT";
+
+    insert_lane: "INSERT INTO lane (route, target) VALUES (?1, ?2)";
+    /// Numbers of messages by state, whole.
+    put_tally: "INSERT OR REPLACE INTO tally (lane, queued, leased, delivered, dead, canceled) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+    find_given: "SELECT seq FROM message WHERE given_id = ?1";
+    last_between: "SELECT max(seq) FROM message WHERE seq BETWEEN ?1 AND ?2";
+    insert_content: "INSERT INTO content (id, headers, trace, payload) VALUES (?1, ?2, ?3, ?4)";
+    insert_shared: "INSERT INTO shared_content (id, refs) VALUES (?1, ?2)";
+    insert_message: "INSERT INTO message (seq, lane, state, next_run_at, attempt, nonce, size, content, received_at, given_id)
+                     VALUES (?1, ?2, 0, ?3, 0, ?4, ?5, ?6, ?7, ?8)";
+    oldest_queued: "SELECT seq, lane, content FROM message WHERE seq >= ?1 AND seq < ?2 AND state = 0 ORDER BY seq LIMIT ?3";
+
+    ready: "SELECT seq, next_run_at, attempt, nonce, size, content, received_at, given_id
+            FROM message INDEXED BY message_ready WHERE lane = ?1 AND state = 0 ORDER BY next_run_at, seq LIMIT ?2";
+    content: "SELECT headers, trace, payload FROM content WHERE id = ?1";
+    lease: "UPDATE message SET state = 1, attempt = ?2, token = ?3, lease_until = ?4 WHERE seq = ?1";
+
+    get: "SELECT lane, state, token, lease_until, content, attempt, nonce, given_id, next_run_at FROM message WHERE seq = ?1";
+    delete_message: "DELETE FROM message WHERE seq = ?1";
+    delete_content: "DELETE FROM content WHERE id = ?1";
+    unshare: "UPDATE shared_content SET refs = refs - 1 WHERE id = ?1";
+    refs: "SELECT refs FROM shared_content WHERE id = ?1";
+    delete_shared: "DELETE FROM shared_content WHERE id = ?1";
+    deliver: "UPDATE message SET state = 2, token = NULL, lease_until = NULL, ended_at = ?2 WHERE seq = ?1";
+    bury: "UPDATE message SET state = 3, token = NULL, lease_until = NULL, dead_reason = ?2, ended_at = ?3 WHERE seq = ?1";
+    cancel: "UPDATE message SET state = 4, token = NULL, lease_until = NULL, dead_reason = NULL, ended_at = ?2 WHERE seq = ?1";
+    /// Back into the queue: time of the next lease, attempts so far.
+    queue_again: "UPDATE message SET state = 0, next_run_at = ?2, attempt = ?3, token = NULL, lease_until = NULL, dead_reason = NULL,
+                  ended_at = NULL WHERE seq = ?1";
+    extend: "UPDATE message SET lease_until = ?2 WHERE seq = ?1";
+    expired: "SELECT seq, lane, attempt FROM message INDEXED BY message_leased
+              WHERE state = 1 AND lease_until <= ?1 ORDER BY lease_until, seq LIMIT ?2";
+    next_lease_end: "SELECT min(lease_until) FROM message INDEXED BY message_leased WHERE state = 1";
+
+    done: "SELECT seq, lane, content FROM message INDEXED BY message_done
+           WHERE state = ?1 AND state >= 2 AND ended_at < ?2 ORDER BY ended_at, seq LIMIT ?3";
+    insert_attempt: "INSERT INTO attempt (id, event_seq, event_nonce, event_id, lane, attempt, status_code, error, outcome, dead_reason,
+                                          created_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    oldest_attempts: "SELECT id, created_at FROM attempt ORDER BY id LIMIT ?1";
+    delete_attempts: "DELETE FROM attempt WHERE id <= ?1";
+}
