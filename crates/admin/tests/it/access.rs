@@ -35,7 +35,7 @@ async fn token_path_and_method_are_judged_in_this_order() {
         ("PUT", "/ops/dlq", &bearer, 405),
         ("GET", "/ops/messages/publish", &bearer, 405),
         ("PATCH", "/ops/applications/x/endpoints/y", &bearer, 405),
-        ("PUT", "/ops/applications/x/endpoints/y", &bearer, 503),
+        ("PUT", "/ops/applications/x/endpoints/y", &bearer, 400),
         ("PATCH", "/ops/secrets/x", &bearer, 405),
         ("GET", "/ops/secrets/x", &bearer, 404),
         ("GET", "/ops/applications/-x/endpoints", &bearer, 400),
@@ -68,4 +68,13 @@ async fn bodies_over_the_limit_are_400() {
     let long = format!("{{\"ids\":[\"{}\"]}}", "x".repeat(64));
     assert_eq!(world.refused("/messages/cancel", &long).await, (400, "invalid_body".to_owned(), None));
     assert_eq!(world.post("/messages/cancel", r#"{"ids":["x"]}"#).await.0, 200);
+}
+
+#[tokio::test]
+async fn endpoints_cannot_be_changed_yet() {
+    let world = World::new(vec![route("/a")]).await;
+    for method in ["PUT", "DELETE"] {
+        let (status, answer) = world.call(method, "/applications/x/endpoints/y", &[WHY], "{}").await;
+        assert_eq!((status, text(&answer["code"])), (503, "management_unavailable"));
+    }
 }
