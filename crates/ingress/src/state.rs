@@ -45,13 +45,7 @@ impl State {
     /// A state that remembers used nonces from an earlier run.
     #[must_use]
     pub fn with_nonces(bodies: ByteBudget, tasks: TaskTracker, nonces: Arc<NonceStore>) -> Arc<Self> {
-        Arc::new(Self {
-            nonces,
-            bodies,
-            tasks,
-            pressure: Gauge::default(),
-            limiters: Mutex::default(),
-        })
+        Arc::new(Self { nonces, bodies, tasks, pressure: Gauge::default(), limiters: Mutex::default() })
     }
 
     /// The limiter of a route, or of all (`None`), with its present balance if any table uses the same settings there.

@@ -38,6 +38,15 @@ pub(crate) fn passive(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Re
     run(conn, "PRAGMA wal_checkpoint(PASSIVE)", metrics)
 }
 
+/// Copies everything, waits for readers, and makes the next commit begin the log anew. An error when that was not possible.
+pub(crate) fn restart(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<Copied> {
+    let done = run(conn, "PRAGMA wal_checkpoint(RESTART)", metrics)?;
+    if done.copied < done.log {
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None));
+    }
+    Ok(done)
+}
+
 /// Copies everything and cuts the log to nothing, if nobody reads.
 pub(crate) fn truncate(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<Copied> {
     run(conn, "PRAGMA wal_checkpoint(TRUNCATE)", metrics)

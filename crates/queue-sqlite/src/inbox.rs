@@ -234,6 +234,17 @@ impl Inbox {
     }
 }
 
+impl Inbox {
+    /// Refuses everything and lets go of whoever waits.
+    pub(crate) fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        let dropped = (std::mem::take(&mut waiting.first), std::mem::take(&mut waiting.enqueues));
+        drop(waiting);
+        drop(dropped);
+    }
+}
+
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.first.is_empty() && self.enqueues.is_empty()

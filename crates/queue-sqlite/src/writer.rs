@@ -58,6 +58,8 @@ pub(crate) struct Writer {
     shrinking: bool,
     /// Set while writing does not work: when to try again.
     probe_at: Option<Instant>,
+    /// Whom to tell when everything is closed.
+    closing: Option<Job<(), ()>>,
 }
 
 /// A connection and what is known of it.
@@ -71,8 +73,8 @@ struct Session<'c> {
 /// Why a session ended.
 #[derive(Debug)]
 enum End {
-    /// Somebody asked for it, or the handle is gone.
-    Closed(Option<Job<(), ()>>),
+    /// Somebody asked for it, or the handle is gone; nothing waits any more.
+    Closed,
     /// The connection may be in doubt after a fault.
     Reconnect,
 }
@@ -99,6 +101,7 @@ impl Writer {
             pages: Arc::default(),
             shrinking: false,
             probe_at: None,
+            closing: None,
             lanes,
             shared,
         })
@@ -106,27 +109,28 @@ impl Writer {
 
     /// Serves until the store is closed. Runs on a thread of its own.
     pub(crate) fn run(mut self, conn: Connection) {
+        // However this ends, nobody waits for ever.
+        let _end = Abandon(Arc::clone(&self.shared));
         let mut conn = Some(conn);
-        let close = loop {
+        loop {
             if let Some(open) = conn.as_mut() {
                 match self.session(open) {
-                    Ok(End::Closed(close)) => break close,
+                    Ok(End::Closed) => break,
                     Ok(End::Reconnect) => {}
                     Err(error) => self.stop_writing(&error),
                 }
             }
             drop(conn.take());
-            if let Some(close) = self.refuse() {
-                break close;
+            if self.refuse() {
+                break;
             }
             conn = self.reconnect();
-        };
+        }
         self.readers.stop();
         self.checkpointer.stop();
         drop(conn);
-        let Self { shared, .. } = self;
-        shared.file.unlock();
-        if let Some(job) = close {
+        self.shared.file.unlock();
+        if let Some(job) = self.closing.take() {
             let _caller_left = job.reply.send(Ok(()));
         }
     }
@@ -144,13 +148,11 @@ impl Writer {
             let patience = self.probe_at.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE));
             match self.shared.inbox.take(&mut ops, patience) {
                 Taken::Batch => {
-                    if let Some(close) = self.batch(&mut session, &mut ops) {
-                        return Ok(End::Closed(Some(close)));
-                    }
+                    self.batch(&mut session, &mut ops);
                     self.after_commit(&session);
                 }
                 Taken::Nothing => self.idle(&session),
-                Taken::Closed => return Ok(End::Closed(None)),
+                Taken::Closed => return Ok(End::Closed),
             }
             if self.probe_at.is_some_and(|at| at <= Instant::now()) && !self.probe(&session) {
                 return Ok(End::Reconnect);
@@ -184,7 +186,8 @@ impl Writer {
             self.moved_away();
             return true;
         }
-        let tried = idle::write_and_erase(session.conn);
+        let tried =
+            idle::start_over(session.conn, &self.shared.metrics).and_then(|()| idle::write_and_erase(session.conn));
         if !session.conn.is_autocommit() {
             let _gone_with_the_connection = session.conn.execute_batch("ROLLBACK");
         }
@@ -218,23 +221,23 @@ impl Writer {
         }
     }
 
-    /// Without a connection: answers everybody until it is time to try again. The job is the one that asked to close.
-    fn refuse(&mut self) -> Option<Option<Job<(), ()>>> {
+    /// Without a connection: answers everybody until it is time to try again. Whether the store is closed.
+    fn refuse(&mut self) -> bool {
         let until = Instant::now() + self.shared.options.probe_every;
         let mut ops = Vec::new();
         while let Some(patience) = until.checked_duration_since(Instant::now()) {
             if self.shared.inbox.take(&mut ops, patience) == Taken::Closed {
-                return Some(None);
+                return true;
             }
             let error = self.unavailable();
             for op in ops.drain(..) {
                 match op {
-                    Op::Close(job) => return Some(Some(job)),
+                    Op::Close(job) => self.closing = Some(job),
                     op => op.fail(&error),
                 }
             }
         }
-        None
+        false
     }
 
     fn unavailable(&self) -> StoreError {
@@ -248,5 +251,14 @@ impl Writer {
         let op = if leases_only { StoreOp::DequeueTx } else { StoreOp::WriteTx };
         self.shared.metrics.operation(op, begun.elapsed());
         self.shared.metrics.count(StoreOp::TxCommit, 1);
+    }
+}
+
+/// Lets go of everybody who waits when the writer ends, even by a panic.
+struct Abandon(Arc<Shared>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.inbox.abandon();
     }
 }

@@ -1,6 +1,6 @@
 //! What every backend must do, as one suite that each of them runs.
 //!
-//! [`run_all`] plays every case on a store of its own, then random operations beside a [`reference`] that is too simple to be wrong;
+//! [`run_all`] plays every case on a store of its own, then random operations beside a [`ReferenceStore`] too simple to be wrong;
 //! durable stores are closed and opened again on the way. A backend's tests bring a [`Place`]; nothing here knows which one it is.
 #![expect(
     clippy::unwrap_used,

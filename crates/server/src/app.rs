@@ -46,6 +46,7 @@ pub(crate) struct App {
     pub(crate) ingress: Arc<hookaido_ingress::State>,
     /// The pulled routes that are served at present.
     pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
+    pub(crate) admin: Arc<hookaido_admin::State>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
     pub(crate) tasks: TaskTracker,
@@ -90,6 +91,7 @@ impl App {
         let app = Self {
             ingress,
             pull: Mutex::default(),
+            admin: hookaido_admin::State::new(),
             queue,
             clock,
             metrics,
@@ -111,6 +113,7 @@ impl App {
     /// What runs beside the services until all of them have ended.
     fn spawn_upkeep(&self) {
         self.tasks.spawn(self.queue.clone().run_upkeep(self.upkeep.clone()));
+        self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
         let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));
         let (logs, upkeep) = (Arc::clone(&self.logs.handles), self.upkeep.clone());

@@ -13,6 +13,7 @@ mod load;
 mod logs;
 mod metrics_endpoint;
 mod pid_file;
+mod sampling;
 mod services;
 mod stop;
 mod supervisor;

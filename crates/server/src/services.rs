@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-use hookaido_http::{Body, Handler, Peer, Reply, Request, Response};
+use hookaido_http::Handler;
 use hookaido_model::Lane;
 use hookaido_model::config::Config;
 
 use crate::StartError;
 use crate::app::App;
 use crate::load::Loaded;
-
-struct Health;
-impl Handler for Health {
-    fn handle(&self, _request: Request, _peer: &Arc<Peer>) -> Reply {
-        Reply::ready(Response::new(Body::full("ok\n")))
-    }
-}
 
 impl App {
     pub(crate) fn pull_table(
@@ -38,10 +31,25 @@ impl App {
 
     pub(crate) fn admin_service(
         &self,
-        _loaded: &Loaded,
-        _number: u64,
-        _lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
+        loaded: &Loaded,
+        number: u64,
+        lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
     ) -> Result<Arc<dyn Handler>, StartError> {
-        Ok(Arc::new(Health))
+        let parts = hookaido_admin::Parts {
+            config: &loaded.config,
+            secrets: &*self.secrets,
+            lane,
+            queue: &self.queue,
+            metrics: &self.metrics,
+            bodies: &self.bodies,
+            state: &self.admin,
+            generation: hookaido_admin::Generation {
+                fingerprint: loaded.fingerprint.clone(),
+                number,
+                loaded_at: self.clock.now(),
+            },
+        };
+        let table = hookaido_admin::Table::build(&parts).map_err(|error| StartError::Auth(error.to_string()))?;
+        Ok(Arc::new(hookaido_admin::AdminApi(Arc::new(table))))
     }
 }

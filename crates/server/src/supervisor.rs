@@ -96,6 +96,7 @@ async fn second_stop(commands: &mut mpsc::Receiver<Command>) {
 
 /// Listeners and dispatcher end first, then upkeep, then the queue.
 async fn drain(app: &App, running: &Running, dispatcher: &tokio_util::task::TaskTracker) {
+    app.admin.set_draining(true);
     app.stop.cancel();
     tokio::join!(listeners::ended(running), dispatcher.wait());
     app.requests.close();

@@ -22,9 +22,12 @@ struct Failed {
 }
 
 impl Writer {
-    /// Does all of `ops`. A request to close ends the batch; it is given back.
-    pub(super) fn batch(&mut self, session: &mut Session<'_>, ops: &mut Vec<Op>) -> Option<Job<(), ()>> {
-        let close = ops.extract_if(.., |op| matches!(op, Op::Close(_))).next();
+    /// Does all of `ops`.
+    pub(super) fn batch(&mut self, session: &mut Session<'_>, ops: &mut Vec<Op>) {
+        if let Some(Op::Close(job)) = ops.extract_if(.., |op| matches!(op, Op::Close(_))).next() {
+            // The inbox takes nothing more; the session ends when it is empty.
+            self.closing = Some(job);
+        }
         self.refuse_new(ops);
         let chores: Vec<Op> = ops.extract_if(.., |op| matches!(op, Op::Maintain(_))).collect();
         // What failed by itself is answered at once and left out of the next try.
@@ -49,10 +52,6 @@ impl Writer {
         if !chores.is_empty() {
             self.maintain(session.conn);
             chores.into_iter().for_each(|op| drop(op.answer()));
-        }
-        match close {
-            Some(Op::Close(job)) => Some(job),
-            _ => None,
         }
     }
 

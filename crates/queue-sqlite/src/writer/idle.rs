@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use hookaido_telemetry::StoreMetrics;
 use rusqlite::Connection;
 
 use super::{Session, Writer};
@@ -69,6 +70,12 @@ fn free_and_all(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
     let free = conn.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
     let all = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
     Ok((free, all))
+}
+
+/// After a fault: copies the whole log, so that it begins anew. What a failed sync may have left out of it then no longer matters, and a
+/// log that the disk has no room to grow gets room.
+pub(super) fn start_over(conn: &Connection, metrics: &StoreMetrics) -> rusqlite::Result<()> {
+    checkpoint::restart(conn, metrics).map(|_| ())
 }
 
 /// Writes about as much as a message needs, under a place that no message has, and removes it again.

@@ -26,7 +26,11 @@ impl Table {
         };
         let mut ids = Vec::with_capacity(op.messages.len());
         for message in op.messages {
-            self.add(message, &mut ids, effects)?;
+            if let Err(error) = self.add(message, &mut ids, effects) {
+                let seqs: Vec<Seq> = ids.iter().filter_map(|id| self.seq_of(id)).collect();
+                seqs.into_iter().for_each(|seq| self.remove(seq));
+                return Err(error);
+            }
         }
         Ok(Enqueued { ids, dropped })
     }
