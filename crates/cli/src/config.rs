@@ -91,7 +91,7 @@ fn check_secrets(compiled: &mut Compiled) {
     for (reference, error) in problems {
         let span = find(compiled.tree.text(), &reference);
         compiled.diagnostics.push(
-            Diagnostic::error("E0601", span, format!("the secret `{reference}` cannot be read: {error}"))
+            Diagnostic::error("E0801", span, format!("the secret `{reference}` cannot be read: {error}"))
                 .with_help("set it, or check without --strict-secrets"),
         );
         compiled.config = None;

@@ -7,6 +7,7 @@ pub mod bind;
 pub mod body;
 mod conn;
 mod guard;
+pub mod json;
 pub mod mux;
 pub mod path;
 pub mod peer;

@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod config;
 pub mod content;
+pub mod duration;
 pub mod envelope;
 pub mod id;
 pub mod retry;
@@ -17,6 +18,7 @@ pub mod time;
 pub use attempt::{Attempt, AttemptOutcome};
 pub use config::Config;
 pub use content::{Content, JsonMap, JsonMapError};
+pub use duration::Span;
 pub use envelope::{DeadReason, Envelope, Lane, LaneId, PULL_TARGET};
 pub use id::{AttemptId, EnvelopeId, LeaseId, Seq};
 pub use retry::{Outcome, RetryPolicy, Verdict, decide};

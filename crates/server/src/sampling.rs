@@ -6,8 +6,8 @@ use std::time::Duration;
 use hookaido_queue::Queue;
 use tokio_util::sync::CancellationToken;
 
-/// Time between two looks: a part of the interval that trend signals expect.
-const EVERY: Duration = Duration::from_secs(15);
+/// Time between two looks: the interval that trend signals expect by default.
+const EVERY: Duration = Duration::from_secs(60);
 
 /// Runs until `stop`. A look that fails is left out.
 pub(crate) async fn run(queue: Queue, admin: Arc<hookaido_admin::State>, stop: CancellationToken) {
