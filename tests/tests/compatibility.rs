@@ -1,5 +1,5 @@
 //! `docs/compatibility.md` names every deliberate difference and every scenario of our own, and no others.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests may stop at the first surprise")]
+#![expect(clippy::expect_used, reason = "tests may stop at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;
