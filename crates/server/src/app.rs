@@ -45,7 +45,7 @@ pub(crate) struct App {
     pub(crate) bodies: ByteBudget,
     pub(crate) ingress: Arc<hookaido_ingress::State>,
     /// The pulled routes that are served at present.
-    pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
+    pub(crate) pull: Arc<Mutex<Option<Arc<hookaido_pull::Table>>>>,
     pub(crate) admin: Arc<hookaido_admin::State>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
@@ -90,7 +90,7 @@ impl App {
         let ingress = ingress_state(path, durable, &bodies, &requests, clock.as_ref())?;
         let app = Self {
             ingress,
-            pull: Mutex::default(),
+            pull: Arc::default(),
             admin: hookaido_admin::State::new(),
             queue,
             clock,
@@ -112,6 +112,12 @@ impl App {
 
     /// What runs beside the services until all of them have ended.
     fn spawn_upkeep(&self) {
+        let pull = Arc::clone(&self.pull);
+        self.queue.on_reclaimed(move |lane, messages| {
+            if let Some(table) = &*pull.lock() {
+                table.reclaimed(lane, messages);
+            }
+        });
         self.tasks.spawn(self.queue.clone().run_upkeep(self.upkeep.clone()));
         self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
