@@ -65,6 +65,7 @@ fn worked(ran: Attempt<Ran>) -> Attempt<()> {
     }
     // The first error names the cause; what follows is advice and paths.
     let told = ran.told();
-    let error = ran.err.lines().find(|line| line.to_lowercase().contains("error")).unwrap_or(&told);
+    let error =
+        ran.err.lines().find(|line| line.starts_with("ERROR") || line.starts_with("npm error")).unwrap_or(&told);
     Err(Fail(error.trim().to_owned()))
 }
