@@ -96,6 +96,7 @@ impl World {
             lane: &lane,
             secrets: &FixedSecrets::default(),
             pools: &self.pools,
+            forward: &|url| self.auth_server(url),
             queue: &self.queue,
             metrics: &self.metrics,
             state: &self.state,
