@@ -206,7 +206,8 @@ impl Gate {
                 HmacVerifier::build(hmac, parts.pools, parts.secrets).map(Self::Hmac).map_err(failed)
             }
             IngressAuth::Forward(forward) => {
-                let gate = (parts.forward)(&forward.url).and_then(|caller| ForwardGate::new(&route.path, forward, caller));
+                let gate =
+                    (parts.forward)(&forward.url).and_then(|caller| ForwardGate::new(&route.path, forward, caller));
                 let failed = |source| BuildError::Forward { route: Arc::clone(&route.path), source };
                 gate.map(Self::Forward).map_err(failed)
             }
