@@ -61,6 +61,9 @@ pub trait AuthCaller: Send + Sync + fmt::Debug {
     fn call(&self, request: CallRequest) -> Calling<'_>;
 }
 
+/// Who asks the authentication server of a URL.
+pub type AuthCallers<'a> = dyn Fn(&str) -> Result<Arc<dyn AuthCaller>, CallError> + 'a;
+
 /// The check of one route.
 #[derive(Debug)]
 pub(crate) struct ForwardGate {

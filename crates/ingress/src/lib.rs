@@ -17,7 +17,7 @@ mod router;
 mod state;
 mod table;
 
-pub use forward::{AuthCaller, CallAnswer, CallError, CallRequest, Calling};
+pub use forward::{AuthCaller, AuthCallers, CallAnswer, CallError, CallRequest, Calling};
 pub use handle::{Ingress, handle};
 pub use state::State;
 pub use table::{BuildError, Parts, Table};

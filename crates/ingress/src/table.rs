@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use crate::State;
 use crate::error::{Challenge, Reject};
-use crate::forward::{AuthCaller, CallError, ForwardGate};
+use crate::forward::{AuthCallers, CallError, ForwardGate};
 use crate::limit::Limiter;
 use crate::matcher::Seen;
 use crate::router::Router;
@@ -39,7 +39,7 @@ pub struct Parts<'a> {
     /// The named secrets of the configuration.
     pub pools: &'a SecretPools,
     /// Who asks the authentication server of a URL (`auth forward`).
-    pub forward: &'a dyn Fn(&str) -> Result<Arc<dyn AuthCaller>, CallError>,
+    pub forward: &'a AuthCallers<'a>,
     /// Where messages go.
     pub queue: &'a Queue,
     /// Where requests are counted.
