@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookaido_auth::{NonceStore, SecretResolver, SecretSource};
 use hookaido_config::{Environment, ProcessEnvironment};
-use hookaido_dispatch::{DispatchParts, Dispatcher, SystemResolver};
+use hookaido_dispatch::{Caller, DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, QueueBackend};
 use hookaido_model::{Clock, SystemClock};
@@ -42,6 +42,8 @@ pub(crate) struct App {
     pub(crate) environment: Arc<ProcessEnvironment>,
     pub(crate) secrets: Arc<SecretResolver>,
     pub(crate) dispatcher: Dispatcher,
+    /// Asks authentication servers.
+    pub(crate) caller: Caller,
     pub(crate) bodies: ByteBudget,
     pub(crate) ingress: Arc<hookaido_ingress::State>,
     /// The pulled routes that are served at present.
@@ -76,6 +78,8 @@ impl App {
         let queue = Queue::new(store, Arc::clone(&clock), settings(config));
         let secrets = Arc::new(crate::environment::secrets(&environment));
         let resolver = Arc::new(SystemResolver::default());
+        // its own resolver, so that look-ups of push never hold up ingress
+        let caller = Caller::new(Arc::new(SystemResolver::default()), Arc::clone(&clock));
         let dispatcher = Dispatcher::new(DispatchParts {
             queue: queue.clone(),
             metrics: Arc::clone(&metrics),
@@ -99,6 +103,7 @@ impl App {
             environment,
             secrets,
             dispatcher,
+            caller,
             bodies,
             logs: logs.clone(),
             tasks: TaskTracker::new(),
