@@ -89,3 +89,56 @@ pub(crate) fn events(envelopes: &[Envelope]) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hookaido_model::{Content, JsonMap, Lane, LaneId, LeaseId, Seq, State, UnixMillis};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn envelope(id: EnvelopeId, content: Option<Content>) -> Envelope {
+        Envelope {
+            id,
+            lane: Arc::new(Lane { id: LaneId(1), route: "/a\"b".into(), target: "pull".into() }),
+            state: State::Leased,
+            received_at: UnixMillis(1),
+            next_run_at: UnixMillis(2000),
+            attempt: 7,
+            lease: Some(LeaseId { seq: Seq(5), token: 6 }),
+            lease_until: None,
+            dead_reason: None,
+            content: content.map(Arc::new),
+        }
+    }
+
+    #[test]
+    fn items_are_json_whatever_they_hold() {
+        let made = EnvelopeId::made(Seq(9 << 20), 1);
+        let content = |payload: &'static [u8]| Content {
+            payload: payload.into(),
+            headers: JsonMap::from_pairs([("X", "\"\u{fc}\n")]),
+            trace: JsonMap::default(),
+        };
+        let envelopes = [
+            envelope(EnvelopeId::from("a\"\\\u{1}\u{fc}"), Some(content(b"\0\xff\xfe!"))),
+            envelope(made.clone(), Some(content(b""))),
+            envelope(made.clone(), None),
+        ];
+        let got: Value = serde_json::from_slice(&items(&envelopes)).unwrap();
+        let item = |id: &str, payload: &str| {
+            json!({
+                "id": id, "lease_id": "lease_00000000000000050000000000000006", "route": "/a\"b", "attempt": 7,
+                "received_at": "1970-01-01T00:00:00.001Z", "next_run_at": "1970-01-01T00:00:02Z", "payload_b64": payload,
+                "headers": {"X": "\"\u{fc}\n"},
+            })
+        };
+        let mut bare = item(&made.to_string(), "");
+        bare.as_object_mut().unwrap().remove("headers");
+        let want = [item("a\"\\\u{1}\u{fc}", "AP/+IQ=="), item(&made.to_string(), ""), bare];
+        assert_eq!(got, json!({ "items": want }));
+        assert_eq!(items(&[]), b"{\"items\":[]}\n");
+    }
+}
