@@ -19,7 +19,7 @@ pub use hmac::{Denied, HmacVerifier, SignedRequest, Verified};
 pub use nonce::{Claim, ClaimError, NonceStore};
 pub use pool::{Pool, PoolVersion, SecretPools};
 pub use scheme::Scheme;
-pub use secret::{FixedSecrets, SecretError, SecretResolver, SecretSource, SecretValue};
+pub use secret::{FixedSecrets, SecretError, SecretResolver, SecretSource, SecretValue, VaultReader};
 pub use sign::{NoValidSecret, Signature, Signer};
 
 /// Why the authentication that the configuration asks for cannot be built. Nothing is ever left open instead.

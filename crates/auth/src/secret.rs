@@ -1,7 +1,7 @@
 //! Secret values and where they come from.
 //!
 //! A [`SecretRef`] says where a value is; a [`SecretSource`] reads it. This is the only place that reads secrets from the
-//! environment or from files, at start and again at every reload.
+//! environment or from files, at start and again at every reload. What a vault holds comes through a [`VaultReader`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -53,9 +53,17 @@ pub enum SecretError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file or the inline value holds nothing but white space.
+    /// The file, the field of the vault or the inline value holds nothing but white space.
     #[error("secret {0}: the value is empty")]
     Empty(SecretRef),
+    /// The vault does not give the value.
+    #[error("secret {reference}: {reason}")]
+    Vault {
+        /// As written.
+        reference: SecretRef,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Nothing here reads this kind of reference.
     #[error("secret {0}: this kind of reference cannot be read here")]
     Unsupported(SecretRef),
@@ -70,13 +78,23 @@ pub trait SecretSource: Send + Sync + fmt::Debug {
     fn resolve(&self, reference: &SecretRef) -> Result<SecretValue, SecretError>;
 }
 
+/// Asks a vault.
+pub trait VaultReader: Send + Sync + fmt::Debug {
+    /// The value at a path; of several fields there, the one that is named, or else the obvious one. Blocks, within bounds.
+    ///
+    /// # Errors
+    /// Why there is no value, and what to do: neither a secret nor the vault's token.
+    fn read(&self, path: &str, field: Option<&str>) -> Result<SecretValue, String>;
+}
+
 /// A look-up of environment variables.
 type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// The source of a running process: `env:`, `file:` and `raw:`.
+/// The source of a running process: `env:`, `file:`, `raw:` and, with a reader, `vault:`.
 #[derive(Clone)]
 pub struct SecretResolver {
     environment: Environment,
+    vault: Option<Arc<dyn VaultReader>>,
 }
 
 impl SecretResolver {
@@ -89,7 +107,13 @@ impl SecretResolver {
 
     /// Reads variables through `environment`, for example with those of a dotenv file behind the process's own.
     pub fn with_environment(environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { environment: Arc::new(environment) }
+        Self { environment: Arc::new(environment), vault: None }
+    }
+
+    /// Reads `vault:` references through `vault`.
+    #[must_use]
+    pub fn with_vault(self, vault: Arc<dyn VaultReader>) -> Self {
+        Self { vault: Some(vault), ..self }
     }
 }
 
@@ -115,9 +139,26 @@ impl SecretSource for SecretResolver {
             SecretRef::File(path) => read_file(path, reference),
             SecretRef::Raw(value) if value.is_empty() => Err(SecretError::Empty(reference.clone())),
             SecretRef::Raw(value) => Ok(SecretValue::new(value.as_bytes())),
-            SecretRef::Vault(_) => Err(SecretError::Unsupported(reference.clone())),
+            SecretRef::Vault(text) => match &self.vault {
+                Some(vault) => read_vault(&**vault, text, reference),
+                None => Err(SecretError::Unsupported(reference.clone())),
+            },
         }
     }
+}
+
+/// What stands behind `PATH` or `PATH#FIELD`.
+fn read_vault(vault: &dyn VaultReader, text: &str, reference: &SecretRef) -> Result<SecretValue, SecretError> {
+    let failed = |reason| SecretError::Vault { reference: reference.clone(), reason };
+    let (path, field) = text.split_once('#').map_or((text, None), |(path, field)| (path, Some(field.trim())));
+    if field == Some("") {
+        return Err(failed("no field stands after `#`: name one, or leave the `#` out".to_owned()));
+    }
+    let value = vault.read(path.trim(), field).map_err(failed)?;
+    if value.bytes().trim_ascii().is_empty() {
+        return Err(SecretError::Empty(reference.clone()));
+    }
+    Ok(value)
 }
 
 /// The content of a file without the white space around it, as the reference cuts it.
@@ -192,6 +233,33 @@ mod tests {
         for text in ["env:KEY".to_owned(), "raw:".to_owned(), format!("file:{}", file.path().display())] {
             assert!(source.resolve(&parse(&text)).is_err(), "{text}");
         }
+    }
+
+    #[derive(Debug)]
+    struct Echo;
+
+    impl VaultReader for Echo {
+        fn read(&self, path: &str, field: Option<&str>) -> Result<SecretValue, String> {
+            match path {
+                "none" => Err("nothing there".to_owned()),
+                "empty" => Ok(SecretValue::new(" ")),
+                _ => Ok(SecretValue::new(format!("{path} {field:?}"))),
+            }
+        }
+    }
+
+    #[test]
+    fn a_vault_is_asked_for_path_and_field() {
+        let source = SecretResolver::with_environment(|_| None).with_vault(Arc::new(Echo));
+        let read = |text: &str| match source.resolve(&parse(text)) {
+            Ok(value) => String::from_utf8(value.bytes().to_vec()).unwrap(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(read("vault:kv/a"), "kv/a None");
+        assert_eq!(read("vault: kv/a # b#c "), "kv/a Some(\"b#c\")");
+        assert_eq!(read("vault:none#x"), "secret vault:none#x: nothing there");
+        assert_eq!(read("vault:empty"), "secret vault:empty: the value is empty");
+        assert!(read("vault:kv/a#").contains("no field stands after"));
     }
 
     #[test]

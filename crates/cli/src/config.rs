@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use hookaido_auth::{SecretResolver, SecretSource};
+use hookaido_auth::SecretSource;
 use hookaido_config::{
-    Compiled, DiffFile, Environment, ProcessEnvironment, Question, adapt, compile, diff, explain, format, reference,
-    secret_refs, validate_json,
+    Compiled, DiffFile, ProcessEnvironment, Question, adapt, compile, diff, explain, format, reference, secret_refs,
+    validate_json,
 };
 use hookaido_syntax::{Diagnostic, Span, parse};
 
@@ -83,8 +83,7 @@ fn pretty(value: &serde_json::Value) -> String {
 /// Adds an error for every secret that cannot be read now.
 fn check_secrets(compiled: &mut Compiled) {
     let Some(config) = &compiled.config else { return };
-    let environment = ProcessEnvironment::default();
-    let resolver = SecretResolver::with_environment(move |name| environment.var(name));
+    let resolver = hookaido_server::secrets(&ProcessEnvironment::default());
     let problems: Vec<_> = secret_refs(config)
         .filter_map(|reference| resolver.resolve(reference).err().map(|error| (reference.to_string(), error)))
         .collect();

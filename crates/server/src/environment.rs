@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use hookaido_auth::SecretResolver;
 use hookaido_config::{Environment, ProcessEnvironment};
+
+use crate::vault::Vault;
 
 /// Why a `--dotenv` file was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +47,11 @@ pub fn environment(dotenv: Option<&Path>) -> Result<ProcessEnvironment, DotenvEr
     Ok(ProcessEnvironment { fallback })
 }
 
-/// Resolves `env:` references in the same environment.
-pub(crate) fn secrets(environment: &ProcessEnvironment) -> SecretResolver {
-    let environment = environment.clone();
-    SecretResolver::with_environment(move |name| environment.var(name))
+/// Resolves references to secrets; variables, also those that say where a vault is, are looked up in the same environment.
+#[must_use]
+pub fn secrets(environment: &ProcessEnvironment) -> SecretResolver {
+    let (variables, vault) = (environment.clone(), Vault::new(environment.clone()));
+    SecretResolver::with_environment(move |name| variables.var(name)).with_vault(Arc::new(vault))
 }
 
 /// The variables of a text, or the number of the line that has another form.

@@ -18,6 +18,7 @@ mod sampling;
 mod services;
 mod stop;
 mod supervisor;
+mod vault;
 mod watch;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use hookaido_model::config::LogLevel;
 use hookaido_queue::store::Store;
 
-pub use environment::{DotenvError, environment};
+pub use environment::{DotenvError, environment, secrets};
 pub use error::StartError;
 
 /// What the command line says.

@@ -10,8 +10,9 @@ use hookaido_model::Clock;
 use hookaido_model::config::Egress;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::response::Parts;
-use http::{HeaderMap, Method, Request};
-use http_body_util::Full;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use parking_lot::Mutex;
 
 use super::resolve::Resolve;
@@ -96,7 +97,28 @@ impl Endpoint {
     ///
     /// # Errors
     /// There is no answer.
-    pub async fn call(&self, method: Method, mut headers: HeaderMap, body: Bytes) -> Result<Parts, CallError> {
+    pub async fn call(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Parts, CallError> {
+        let (head, body) = self.send(method, headers, body).await?.into_parts();
+        drain(body, DRAINING).await;
+        Ok(head)
+    }
+
+    /// As [`Endpoint::call`] with `GET`, and with the body of the answer, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// There is no answer, it breaks off, or it is larger.
+    pub async fn get(&self, headers: HeaderMap, limit: usize) -> Result<(Parts, Bytes), CallError> {
+        let (head, body) = self.send(Method::GET, headers, Bytes::new()).await?.into_parts();
+        match Limited::new(body, limit).collect().await {
+            Ok(body) => Ok((head, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(CallError(format!("the answer is larger than {limit} bytes")))
+            }
+            Err(error) => Err(CallError(format!("the answer breaks off: {error}"))),
+        }
+    }
+
+    async fn send(&self, method: Method, mut headers: HeaderMap, body: Bytes) -> Result<Response<Incoming>, CallError> {
         if let Some(credentials) = &self.url.credentials {
             headers.entry(AUTHORIZATION).or_insert_with(|| credentials.clone());
         }
@@ -105,10 +127,7 @@ impl Endpoint {
         *request.method_mut() = method;
         *request.uri_mut() = self.url.uri.clone();
         *request.headers_mut() = headers;
-        let answer = self.client.client.request(request).await;
-        let (head, body) = answer.map_err(|error| CallError(failure(&error).to_string()))?.into_parts();
-        drain(body, DRAINING).await;
-        Ok(head)
+        self.client.client.request(request).await.map_err(|error| CallError(failure(&error).to_string()))
     }
 }
 

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 
 use futures_util::{StreamExt, stream};
 use hookaido_model::SystemClock;
+use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use http::{Response, StatusCode};
+use http_body_util::StreamBody;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio_util::task::TaskTracker;
@@ -107,4 +107,18 @@ async fn what_cannot_be_asked_is_told() {
     let endpoint = caller.endpoint(&format!("http://u:secret@{closed}/")).unwrap();
     let error = endpoint.call(Method::POST, HeaderMap::new(), Bytes::new()).await.unwrap_err().to_string();
     assert!(error.contains("cannot connect to") && !error.contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_its_limit() {
+    let (caller, server) = (caller(), server().await);
+    let get = async |path: &str, limit: usize| {
+        let endpoint = caller.endpoint(&format!("http://{server}{path}")).unwrap();
+        endpoint.get(HeaderMap::new(), limit).await
+    };
+    let (head, body) = get("/check", 4).await.unwrap();
+    assert_eq!((head.status, value(&head, "x-method"), &body[..]), (StatusCode::OK, "GET", &b"more"[..]));
+    assert_eq!(get("/moved", 4).await.unwrap().0.status, StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(get("/check", 3).await.unwrap_err().to_string(), "the answer is larger than 3 bytes");
+    assert!(get("/endless", 1 << 20).await.is_err());
 }
