@@ -57,6 +57,7 @@ async fn respond(table: &Table, call: Call, request: Request) -> Result<Response
         Call::Endpoints(application) => model::endpoints(table, &application),
         Call::Endpoint(labels) => model::endpoint(table, &labels),
         Call::ChangeEndpoint => {
+            crate::audit::Audit::read(&head.headers)?.allowed(table)?;
             Err(Fault::ManagementUnavailable.because("change application and endpoint_name in the configuration file"))
         }
         Call::Secrets => Err(Fault::SecretPoolNotFound.because("no pool of runtime secrets has this name")),

@@ -79,8 +79,8 @@ struct IdsBody<'a> {
 /// Changes the messages that the body names.
 pub(crate) async fn change(table: &Table, op: IdsOp, audit: &Audit, body: &[u8]) -> Result<Response, Refusal> {
     let ids = ids(body)?;
-    protect_managed(table, audit, &ids).await?;
     let shape = op.shape();
+    protect_managed(table, audit, &ids, &shape).await?;
     let count = ids.len();
     let changed = table.queue.transition(ids, shape.step, shape.only.to_vec()).await?.changed.len();
     let mutation = Mutation {
@@ -109,13 +109,26 @@ fn ids(body: &[u8]) -> Result<Vec<EnvelopeId>, Refusal> {
     Ok(texts.iter().map(Text::trimmed).filter(|id| seen.insert(*id)).map(EnvelopeId::from).collect())
 }
 
-/// Whoever changes a message of a managed route must be allowed to. Looks only when there are rules.
-async fn protect_managed(table: &Table, audit: &Audit, ids: &[EnvelopeId]) -> Result<(), Refusal> {
+impl Shape {
+    /// The states it takes messages from; none for all.
+    fn states(&self) -> Vec<State> {
+        match self.step {
+            Step::Move(step) if self.only.is_empty() => {
+                State::ALL.into_iter().filter(|state| state.after(step).is_some()).collect()
+            }
+            _ => self.only.to_vec(),
+        }
+    }
+}
+
+/// Whoever changes a message of a managed route must be allowed to. Looks only when there are rules, and at what would change.
+async fn protect_managed(table: &Table, audit: &Audit, ids: &[EnvelopeId], shape: &Shape) -> Result<(), Refusal> {
     if table.managed.is_empty() || !has_rules(table) {
         return Ok(());
     }
     let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let messages = table.queue.list(ListQuery { ids: Some(ids.to_vec()), limit, ..ListQuery::default() }).await?;
+    let list = ListQuery { ids: Some(ids.to_vec()), states: shape.states(), limit, ..ListQuery::default() };
+    let messages = table.queue.list(list).await?;
     let managed = |route: &str| table.route(route).is_some_and(|route| route.managed.is_some());
     if messages.iter().any(|message| managed(&message.lane.route)) { audit.allowed(table) } else { Ok(()) }
 }

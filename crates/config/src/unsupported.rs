@@ -21,15 +21,6 @@ struct Row {
 
 static UNSUPPORTED: &[Row] = &[
     Row {
-        name: "`tls` of a listener",
-        used: |config| {
-            config.ingress.tls.is_some()
-                || config.admin_api.tls.is_some()
-                || config.pull_api.as_ref().is_some_and(|api| api.tls.is_some())
-        },
-        written: |context, statement| context != Context::Tracing && starts(statement, &["tls"]),
-    },
-    Row {
         name: "`grpc_listen`",
         used: |config| config.pull_api.as_ref().is_some_and(|api| api.grpc_listen.is_some()),
         written: |_, statement| starts(statement, &["grpc_listen"]),
@@ -147,7 +138,6 @@ mod tests {
             |d: &Diagnostic| (d.message.split(" cannot").next().unwrap().to_owned(), compiled.tree.slice(d.span));
         let shown: Vec<_> = unsupported(config, &compiled.tree).iter().map(shown).collect();
         let want = [
-            ("`tls` of a listener", "tls"),
             ("`grpc_listen`", "grpc_listen :1"),
             ("`auth forward`", "auth forward https://h/"),
             ("`runtime true`", "runtime true"),

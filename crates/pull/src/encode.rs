@@ -71,12 +71,16 @@ fn payload(out: &mut Vec<u8>, bytes: &[u8]) {
     out.truncate(start + written);
 }
 
-/// One event of a stream.
-pub(crate) fn event(out: &mut Vec<u8>, envelope: &Envelope) {
-    if let Some(lease) = envelope.lease {
-        let _infallible = writeln!(out, "id: {lease}");
+/// The events of a stream.
+pub(crate) fn events(envelopes: &[Envelope]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(envelopes.iter().map(|envelope| size(envelope) + 80).sum());
+    for envelope in envelopes {
+        if let Some(lease) = envelope.lease {
+            let _infallible = writeln!(out, "id: {lease}");
+        }
+        out.extend_from_slice(b"event: message\ndata: ");
+        item(&mut out, envelope);
+        out.extend_from_slice(b"\n\n");
     }
-    out.extend_from_slice(b"event: message\ndata: ");
-    item(out, envelope);
-    out.extend_from_slice(b"\n\n");
+    out
 }

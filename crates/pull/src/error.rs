@@ -4,6 +4,9 @@ use hookaido_http::{BodyError, Problem};
 use hookaido_queue::store::{LeaseLost, StoreError};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::ops::Ended;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,23 @@ impl PullError {
             return problem.with_header(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         problem
+    }
+
+    /// The answer of a batch of which some leases are not held: what was done under `word`, and the others by name.
+    pub(crate) fn conflicts(word: &'static str, ended: &Ended) -> Problem {
+        let conflicts = ended.conflicts.iter().map(|(lease, lost)| json!({"lease_id": lease, "reason": reason(*lost)}));
+        let detail = "leases of this batch are invalid or have expired";
+        Problem::new(StatusCode::CONFLICT, "lease_conflict", detail)
+            .with(word, ended.done)
+            .with("conflicts", conflicts.collect::<serde_json::Value>())
+    }
+}
+
+/// A lease of another route is as good as none: its existence is nobody's business here.
+fn reason(lost: LeaseLost) -> &'static str {
+    match lost {
+        LeaseLost::NotFound | LeaseLost::Foreign => "lease_not_found",
+        LeaseLost::Expired => "lease_expired",
     }
 }
 

@@ -12,5 +12,5 @@ mod stream;
 mod table;
 
 pub use error::PullError;
-pub use handle::PullApi;
-pub use table::{BuildError, Parts, Table};
+pub use handle::{PullApi, handle};
+pub use table::{BuildError, Endpoint, Parts, Table};

@@ -1,10 +1,13 @@
 //! The operations, free of any transport: what a worker asks for, within the limits of the configuration.
+//!
+//! A front finds the [`Endpoint`] and checks the token ([`Table::endpoint`], [`Table::allows`]), then calls these. They count what they
+//! did; a front counts only what it refused before.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use hookaido_model::config::PullLimits;
-use hookaido_model::{DeadReason, LeaseId};
+use hookaido_model::{DeadReason, Envelope, LaneId, LeaseId};
 use hookaido_queue::store::{LeaseLost, Settle, Settlement};
 use hookaido_queue::{LeaseWish, LeasedBatch};
 
@@ -15,28 +18,55 @@ use crate::table::{Endpoint, Table};
 const ODD_LEASE: Duration = Duration::from_secs(30);
 
 /// A wish for messages, as it was asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// At most this many; less than one counts as one.
     pub batch: Option<i64>,
-    /// Length of the leases.
+    /// Length of the leases; zero stands for half a minute.
     pub lease_ttl: Option<Duration>,
     /// Longest wait for the first message.
     pub max_wait: Option<Duration>,
 }
 
+/// Messages for a worker. Given back, as if they had never been leased, unless they are handed over.
+#[derive(Debug)]
+pub struct Dequeued<'e> {
+    batch: Option<LeasedBatch>,
+    endpoint: &'e Endpoint,
+}
+
+/// The leases that a request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leases {
+    /// In the form for one.
+    One(String),
+    /// In the form for several; each once.
+    Many(Vec<String>),
+}
+
+/// What is asked for leases that shall end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Ack,
+    /// Back into the queue after a delay.
+    Nack(Duration),
+    /// To the dead letters, for a reason.
+    Dead(Option<String>),
+}
+
 /// What became of leases that were to be ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ended {
     /// Ended now, or in the same way moments ago.
     pub done: u64,
-    /// As they were named, and why not.
+    /// As they were named, in that order, and why not.
     pub conflicts: Vec<(String, LeaseLost)>,
 }
 
 impl Wish {
     /// The wish within the limits.
-    pub(crate) fn within(self, limits: &PullLimits, lane: hookaido_model::LaneId) -> LeaseWish {
+    pub(crate) fn within(self, limits: &PullLimits, lane: LaneId) -> LeaseWish {
         let batch = u32::try_from(self.batch.unwrap_or(1).max(1)).unwrap_or(u32::MAX);
         let ttl = match self.lease_ttl {
             None => limits.default_lease_ttl,
@@ -53,103 +83,163 @@ impl Wish {
     }
 }
 
+impl Dequeued<'_> {
+    /// The messages; none when the time was over.
+    #[must_use]
+    pub fn envelopes(&self) -> &[Envelope] {
+        self.batch.as_ref().map_or(&[], LeasedBatch::envelopes)
+    }
+
+    /// The worker gets them: from now on their leases are its own.
+    #[must_use]
+    pub fn hand_over(self) -> Vec<Envelope> {
+        let envelopes = self.batch.map(LeasedBatch::keep).unwrap_or_default();
+        self.endpoint.metrics.dequeue(200, count(envelopes.len()));
+        envelopes
+    }
+
+    /// The same, when it gets them over a stream.
+    pub(crate) fn hand_over_streamed(self) {
+        let envelopes = self.batch.map(LeasedBatch::keep).unwrap_or_default();
+        self.endpoint.metrics.dequeue(200, 0);
+        self.endpoint.metrics.sse_sent(count(envelopes.len()));
+    }
+}
+
+impl Leases {
+    /// Reads both forms: names without blanks around them, empty ones left out, each once, no more than the limit.
+    ///
+    /// # Errors
+    /// Both forms are used, or none, or there are too many.
+    pub fn named(one: Option<String>, many: Option<Vec<String>>, most: u32) -> Result<Self, PullError> {
+        let one = one.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let many = many.unwrap_or_default();
+        match one {
+            Some(_) if !many.is_empty() => {
+                return Err(PullError::Invalid("use either `lease_id` or `lease_ids`, not both".to_owned()));
+            }
+            Some(one) => return Ok(Self::One(one.to_owned())),
+            None => {}
+        }
+        let mut seen = HashSet::with_capacity(many.len());
+        let names = many.iter().map(|name| name.trim()).filter(|name| !name.is_empty() && seen.insert(*name));
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        if names.is_empty() {
+            return Err(PullError::Invalid("`lease_id` or `lease_ids` is required".to_owned()));
+        }
+        if names.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+            return Err(PullError::Invalid(format!("`lease_ids` may name {most} leases; send more in parts")));
+        }
+        Ok(Self::Many(names))
+    }
+
+    /// The names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        }
+    }
+}
+
 impl Table {
-    /// Leases messages, or waits for some. A stop of the process ends the wait.
+    /// Leases messages, or waits for some. The wait ends early when the process stops or the endpoint goes away.
     ///
     /// # Errors
     /// The queue cannot answer.
-    pub async fn dequeue(&self, endpoint: &Endpoint, wish: Wish) -> Result<Option<LeasedBatch>, PullError> {
-        let wish = wish.within(&self.limits, endpoint.lane.id);
-        tokio::select! {
-            biased;
-            batch = self.queue.lease(wish) => Ok(Some(batch?)),
-            () = self.stop.cancelled(), if !wish.max_wait.is_zero() => Ok(None),
+    pub async fn dequeue<'e>(&self, endpoint: &'e Endpoint, wish: Wish) -> Result<Dequeued<'e>, PullError> {
+        self.lease(endpoint, wish.within(&self.limits, endpoint.lane.id)).await
+    }
+
+    pub(crate) async fn lease<'e>(&self, endpoint: &'e Endpoint, wish: LeaseWish) -> Result<Dequeued<'e>, PullError> {
+        let leased = if wish.max_wait.is_zero() {
+            self.queue.lease(wish).await.map(Some)
+        } else {
+            tokio::select! {
+                biased;
+                () = endpoint.revoked.cancelled() => Ok(None),
+                leased = self.queue.lease(wish) => leased.map(Some),
+            }
+        };
+        match leased {
+            Ok(batch) => Ok(Dequeued { batch, endpoint }),
+            Err(error) => {
+                endpoint.metrics.dequeue(503, 0);
+                Err(error.into())
+            }
         }
     }
 
-    /// Ends leases of the endpoint's route.
+    /// Ends leases.
     ///
     /// # Errors
     /// The queue cannot answer; nothing was ended.
-    pub async fn settle(
-        &self,
-        endpoint: &Endpoint,
-        leases: &[String],
-        settlement: &Settlement,
-    ) -> Result<Ended, PullError> {
+    pub async fn settle(&self, endpoint: &Endpoint, leases: &Leases, verdict: &Verdict) -> Result<Ended, PullError> {
+        let settlement = self.settlement(verdict);
+        let scope = self.scope(endpoint);
+        let asked: Vec<Option<LeaseId>> = leases.names().iter().map(|name| name.parse().ok()).collect();
+        let settles = asked.iter().flatten();
+        let settles = settles.map(|lease| Settle { lease: *lease, scope, settlement: settlement.clone() }).collect();
+        let mut outcomes = self.queue.settle_all(settles, Vec::new()).await?.into_iter();
         let mut ended = Ended::default();
-        let mut seen = HashSet::new();
-        let mut asked = Vec::with_capacity(leases.len());
-        for text in leases.iter().filter(|text| seen.insert(text.as_str())) {
-            match text.parse::<LeaseId>() {
-                Ok(lease) => asked.push((text, lease)),
-                Err(_) => ended.conflicts.push((text.clone(), LeaseLost::NotFound)),
-            }
-        }
-        let scope = Some(endpoint.lane.id);
-        let settles = asked.iter().map(|(_, lease)| Settle { lease: *lease, scope, settlement: settlement.clone() });
-        let outcomes = self.queue.settle_all(settles.collect(), Vec::new()).await?;
-        for ((text, _), outcome) in asked.iter().zip(outcomes) {
-            match outcome {
+        for (name, lease) in leases.names().iter().zip(asked) {
+            // What is no lease of this server was not asked for.
+            match lease.and_then(|_| outcomes.next()).unwrap_or(Err(LeaseLost::NotFound)) {
                 Ok(_) => ended.done += 1,
-                Err(lost) => ended.conflicts.push(((*text).clone(), lost)),
+                Err(lost) => ended.conflicts.push((name.clone(), lost)),
             }
         }
-        count(endpoint, settlement, &ended);
+        record(endpoint, verdict, &ended);
         Ok(ended)
     }
 
-    /// Moves the end of a lease of the endpoint's route, never beyond `max_lease_ttl` from now.
+    fn settlement(&self, verdict: &Verdict) -> Settlement {
+        match verdict {
+            Verdict::Ack => Settlement::Ack,
+            Verdict::Nack(delay) => Settlement::Nack { ready_at: self.queue.clock().now().plus(*delay) },
+            Verdict::Dead(reason) => {
+                let reason = reason.clone().filter(|reason| !reason.is_empty());
+                Settlement::Bury { reason: reason.map(|reason| DeadReason(reason.into())) }
+            }
+        }
+    }
+
+    /// Moves the end of a lease, never beyond `max_lease_ttl` from now.
     ///
     /// # Errors
     /// The lease is not held, or the queue cannot answer.
     pub async fn extend(&self, endpoint: &Endpoint, lease: &str, by: Duration) -> Result<(), PullError> {
         let lease: LeaseId = lease.parse().map_err(|_not_ours| PullError::Lost(LeaseLost::NotFound))?;
         let latest = self.limits.max_lease_ttl.map(|most| self.queue.clock().now().plus(most));
-        let outcomes = self.queue.extend(vec![lease], Some(endpoint.lane.id), by, latest).await?;
+        let outcomes = self.queue.extend(vec![lease], self.scope(endpoint), by, latest).await?;
         match outcomes.into_iter().next() {
             Some(Ok(_)) => Ok(()),
-            Some(Err(lost)) => {
-                if lost == LeaseLost::Expired {
-                    endpoint.metrics.lease_expired(1);
-                }
-                Err(PullError::Lost(lost))
-            }
+            Some(Err(lost)) => Err(PullError::Lost(lost)),
             None => Err(PullError::Lost(LeaseLost::NotFound)),
         }
     }
 }
 
-fn count(endpoint: &Endpoint, settlement: &Settlement, ended: &Ended) {
-    let conflicts = u64::try_from(ended.conflicts.len()).unwrap_or(u64::MAX);
-    let expired = ended.conflicts.iter().filter(|(_, lost)| *lost == LeaseLost::Expired).count();
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// Counts what became of leases. A route shows up with its first use only.
+fn record(endpoint: &Endpoint, verdict: &Verdict, ended: &Ended) {
+    let (done, conflicts) = (ended.done, count(ended.conflicts.len()));
     let metrics = &endpoint.metrics;
-    if *settlement == Settlement::Ack {
-        if ended.done > 0 {
-            metrics.acked(ended.done);
-        }
-        if conflicts > 0 {
+    match verdict {
+        Verdict::Ack => {
+            metrics.acked(done);
             metrics.ack_conflict(conflicts);
         }
-    } else {
-        if ended.done > 0 {
-            metrics.nacked(ended.done);
-        }
-        if conflicts > 0 {
+        Verdict::Nack(_) | Verdict::Dead(_) => {
+            metrics.nacked(done);
             metrics.nack_conflict(conflicts);
         }
     }
-    if expired > 0 {
-        metrics.lease_expired(u64::try_from(expired).unwrap_or(u64::MAX));
-    }
 }
 
-/// How a `nack` ends its leases.
-#[must_use]
-pub fn nack(now: hookaido_model::UnixMillis, delay: Duration, dead: bool, reason: Option<String>) -> Settlement {
-    if dead {
-        let reason = reason.filter(|reason| !reason.is_empty()).map(|reason| DeadReason(reason.into()));
-        return Settlement::Bury { reason };
-    }
-    Settlement::Nack { ready_at: now.plus(delay) }
-}
+#[cfg(test)]
+mod tests;

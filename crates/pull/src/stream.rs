@@ -16,17 +16,15 @@ use http_body::Frame;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::encode;
 use crate::ops::Wish;
-use crate::request::{Span, parse_span};
 use crate::table::{Endpoint, Table};
-use crate::{PullError, encode};
 
 /// Time between two comments where the configuration names none.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Opens a stream.
-pub(crate) fn open(table: &Arc<Table>, endpoint: &Arc<Endpoint>, query: Option<&str>) -> Result<Response, PullError> {
-    let wish = wish(query.unwrap_or_default())?;
+pub(crate) fn open(table: &Arc<Table>, endpoint: &Arc<Endpoint>, wish: Wish) -> Response {
     let (sender, frames) = mpsc::channel(1);
     let feed = feed(Arc::clone(table), Arc::clone(endpoint), wish, sender);
     let mut response = Response::new(Body::stream(Events { frames, feed: Some(Box::pin(feed)) }));
@@ -34,30 +32,7 @@ pub(crate) fn open(table: &Arc<Table>, endpoint: &Arc<Endpoint>, query: Option<&
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
-}
-
-/// `batch` and `lease_ttl`; others are passed over.
-fn wish(query: &str) -> Result<Wish, PullError> {
-    let mut wish = Wish::default();
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        match name {
-            "batch" if !value.is_empty() => {
-                let batch = value.parse().ok().filter(|batch: &i64| *batch > 0);
-                let wrong = || PullError::Invalid("batch must be a whole number above zero".to_owned());
-                wish.batch = Some(batch.ok_or_else(wrong)?);
-            }
-            "lease_ttl" if !value.is_empty() => {
-                let wrong = || PullError::Invalid("lease_ttl must be a duration above zero, such as 30s".to_owned());
-                match parse_span(value) {
-                    Some(Span::Forward(ttl)) if !ttl.is_zero() => wish.lease_ttl = Some(ttl),
-                    _ => return Err(wrong()),
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(wish)
+    response
 }
 
 /// Counts an open stream for as long as it is there.
@@ -72,46 +47,42 @@ impl Drop for Open {
 /// Leases and sends until somebody has enough.
 async fn feed(table: Arc<Table>, endpoint: Arc<Endpoint>, wish: Wish, frames: mpsc::Sender<Bytes>) {
     endpoint.metrics.sse_opened();
-    let open = Open(Arc::clone(&endpoint));
+    let _open = Open(Arc::clone(&endpoint));
     let keepalive = table.limits.sse_keepalive.filter(|every| !every.is_zero()).unwrap_or(KEEPALIVE);
     let end = table.limits.sse_max_connection.filter(|most| !most.is_zero()).map(|most| Instant::now() + most);
+    let mut wish = wish.within(&table.limits, endpoint.lane.id);
     loop {
         // Room first: what is leased must be sendable at once.
         let room = tokio::select! {
-            room = frames.reserve() => room,
-            () = endpoint.revoked.cancelled() => break,
-        };
-        let Ok(room) = room else { break };
-        let left = end.map_or(keepalive, |end| end.saturating_duration_since(Instant::now()).min(keepalive));
-        if left.is_zero() {
-            break;
-        }
-        let mut wish = wish.within(&table.limits, endpoint.lane.id);
-        wish.max_wait = left;
-        let leased = tokio::select! {
             biased;
-            () = endpoint.revoked.cancelled() => break,
-            leased = table.queue.lease(wish) => leased,
+            () = endpoint.revoked.cancelled() => return,
+            room = frames.reserve() => room,
         };
-        match leased {
-            Ok(batch) if batch.is_empty() => room.send(Bytes::from_static(b": keepalive\n\n")),
-            Ok(batch) => {
-                let mut out = Vec::new();
-                let sent = batch.envelopes().len() as u64;
-                batch.envelopes().iter().for_each(|envelope| encode::event(&mut out, envelope));
-                room.send(out.into());
-                let _now_the_workers = batch.keep();
-                endpoint.metrics.sse_sent(sent);
+        let Ok(room) = room else { return };
+        let asked = Instant::now();
+        wish.max_wait = end.map_or(keepalive, |end| end.saturating_duration_since(asked).min(keepalive));
+        if wish.max_wait.is_zero() {
+            return;
+        }
+        match table.lease(&endpoint, wish).await {
+            Ok(messages) if messages.envelopes().is_empty() => {
+                // Nothing before the time is over: the endpoint or the process is about to go.
+                if asked.elapsed() < wish.max_wait {
+                    return;
+                }
+                room.send(Bytes::from_static(b": keepalive\n\n"));
+            }
+            Ok(messages) => {
+                room.send(encode::events(messages.envelopes()).into());
+                messages.hand_over_streamed();
             }
             Err(error) => {
-                let problem = PullError::Store(error).problem();
-                let data = serde_json::json!({ "code": problem.code, "detail": problem.detail });
-                room.send(format!("event: error\ndata: {data}\n\n").into());
-                break;
+                let detail = error.problem().detail.replace(['\r', '\n'], " ");
+                room.send(format!("event: error\ndata: {detail}\n\n").into());
+                return;
             }
         }
     }
-    drop(open);
 }
 
 /// The body: runs the feed while it is being read.

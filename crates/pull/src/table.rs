@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use hookaido_auth::{AuthError, BearerTokens, SecretSource};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, PullLimits, RouteWork};
-use hookaido_model::{Lane, PULL_TARGET};
+use hookaido_model::{Lane, LaneId, PULL_TARGET, SecretRef};
 use hookaido_queue::Queue;
 use hookaido_telemetry::{Metrics, PullRouteMetrics};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// What a table is made of.
 pub struct Parts<'a> {
-    /// The configuration; must have a `pull_api`.
+    /// The configuration; without a `pull_api` nothing is served.
     pub config: &'a Config,
     /// The lane of a pair of route and target. The server asks the queue for all of them before.
     pub lane: &'a dyn Fn(&str, &str) -> Option<Arc<Lane>>,
@@ -59,11 +60,13 @@ pub struct Table {
     /// By path of the endpoint below the prefix.
     endpoints: HashMap<Arc<str>, Arc<Endpoint>>,
     /// Good where no endpoint says otherwise.
-    pub(crate) tokens: BearerTokens,
+    tokens: BearerTokens,
+    /// Whether a lease may be settled through its own endpoint only: as soon as one endpoint has tokens of its own. With the same
+    /// tokens for all, everybody may settle everything anyway.
+    scoped: bool,
     pub(crate) limits: PullLimits,
     pub(crate) queue: Queue,
     pub(crate) bodies: ByteBudget,
-    pub(crate) stop: CancellationToken,
 }
 
 /// One pulled route.
@@ -71,10 +74,12 @@ pub struct Table {
 pub struct Endpoint {
     pub(crate) lane: Arc<Lane>,
     /// Replace the tokens of the API.
-    pub(crate) tokens: Option<BearerTokens>,
+    tokens: Option<BearerTokens>,
     pub(crate) metrics: Arc<PullRouteMetrics>,
     /// Cancelled when the process stops, or when another configuration takes the endpoint or its tokens away.
     pub(crate) revoked: CancellationToken,
+    /// The same endpoint in earlier configurations, as long as somebody reads its streams.
+    earlier: Mutex<Vec<Weak<Endpoint>>>,
 }
 
 impl Table {
@@ -84,31 +89,42 @@ impl Table {
     /// If a token cannot be read, or a route has no lane.
     pub fn build(parts: &Parts<'_>) -> Result<Self, BuildError> {
         let api = parts.config.pull_api.as_ref();
-        let resolve = |place: &str, tokens: &[hookaido_model::SecretRef]| {
-            BearerTokens::resolve(tokens, parts.secrets)
-                .map_err(|source| BuildError::Token { place: place.to_owned(), source })
-        };
-        let tokens = resolve("pull_api", api.map_or(&[], |api| api.auth_tokens.as_slice()))?;
-        let mut endpoints = HashMap::new();
-        for route in &parts.config.routes {
-            let RouteWork::Pull(pull) = &route.work else { continue };
-            let lane = (parts.lane)(&route.path, PULL_TARGET);
-            let lane = lane.ok_or_else(|| BuildError::Lane(Arc::clone(&route.path)))?;
-            let own = !pull.auth_tokens.is_empty();
-            let tokens = own.then(|| resolve(&format!("route {}", route.path), &pull.auth_tokens)).transpose()?;
-            let metrics = parts.metrics.pull.route(&route.path);
-            let revoked = parts.stop.child_token();
-            endpoints.insert(Arc::clone(&pull.path), Arc::new(Endpoint { lane, tokens, metrics, revoked }));
-        }
-        Ok(Self {
+        let mut table = Self {
             prefix: api.map_or_else(String::new, |api| api.prefix.clone()),
-            endpoints,
-            tokens,
+            endpoints: HashMap::new(),
+            tokens: resolve("pull_api", api.map_or(&[], |api| api.auth_tokens.as_slice()), parts)?,
+            scoped: false,
             limits: api.map_or_else(no_limits, |api| api.limits.clone()),
             queue: parts.queue.clone(),
             bodies: parts.bodies.clone(),
-            stop: parts.stop.clone(),
-        })
+        };
+        for route in &parts.config.routes {
+            let RouteWork::Pull(pull) = &route.work else { continue };
+            let lane = (parts.lane)(&route.path, PULL_TARGET);
+            let own = !pull.auth_tokens.is_empty();
+            table.scoped |= own;
+            let endpoint = Endpoint {
+                lane: lane.ok_or_else(|| BuildError::Lane(Arc::clone(&route.path)))?,
+                tokens: own.then(|| resolve(&format!("route {}", route.path), &pull.auth_tokens, parts)).transpose()?,
+                metrics: parts.metrics.pull.route(&route.path),
+                revoked: parts.stop.child_token(),
+                earlier: Mutex::default(),
+            };
+            table.endpoints.insert(Arc::clone(&pull.path), Arc::new(endpoint));
+        }
+        Ok(table)
+    }
+
+    /// The endpoint of a path below the prefix, such as `/github`.
+    #[must_use]
+    pub fn endpoint(&self, path: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(path)
+    }
+
+    /// Whether the value of an `Authorization` header is good for an endpoint; for an unknown one the tokens of the API count.
+    #[must_use]
+    pub fn allows(&self, endpoint: Option<&Endpoint>, authorization: Option<&[u8]>) -> bool {
+        endpoint.map_or(&self.tokens, |endpoint| self.tokens_of(endpoint)).check(authorization)
     }
 
     /// Splits a cleaned path into endpoint and operation.
@@ -116,29 +132,67 @@ impl Table {
         let Some(below) = path.strip_prefix(self.prefix.as_str()) else { return (None, "") };
         let Some((endpoint, operation)) = below.rsplit_once('/') else { return (None, "") };
         // A route may be pulled at `/`.
-        let endpoint = if endpoint.is_empty() { "/" } else { endpoint };
-        (self.endpoints.get(endpoint), operation)
+        (self.endpoint(if endpoint.is_empty() { "/" } else { endpoint }), operation)
     }
 
-    /// Another configuration takes over: streams of endpoints that it does not have, or that ask for other tokens there, end. All others
-    /// go on.
+    /// The only lane that a lease settled through this endpoint may belong to.
+    pub(crate) fn scope(&self, endpoint: &Endpoint) -> Option<LaneId> {
+        self.scoped.then_some(endpoint.lane.id)
+    }
+
+    /// Leases of a lane ran out and their messages are queued again. The server passes on what the queue tells it.
+    pub fn reclaimed(&self, lane: LaneId, messages: u64) {
+        if let Some(endpoint) = self.endpoints.values().find(|endpoint| endpoint.lane.id == lane) {
+            endpoint.metrics.lease_expired(messages);
+        }
+    }
+
+    /// Another configuration takes over: streams and waits at endpoints that it does not have, or that ask for other tokens there, end.
+    /// All others go on, until a later configuration takes the endpoint away.
     pub fn retire(&self, successor: Option<&Self>) {
         for (path, endpoint) in &self.endpoints {
-            let same = successor.is_some_and(|successor| {
-                successor.endpoints.get(path).is_some_and(|next| {
-                    let tokens = (self.tokens_of(endpoint), successor.tokens_of(next));
-                    successor.prefix == self.prefix && next.lane == endpoint.lane && tokens.0 == tokens.1
-                })
-            });
-            if !same {
-                endpoint.revoked.cancel();
+            match successor.and_then(|successor| self.same(path, endpoint, successor)) {
+                Some(next) => next.follow(endpoint),
+                None => endpoint.revoke(),
             }
         }
+    }
+
+    /// The endpoint of the successor that whoever may use `endpoint` may use as well.
+    fn same<'s>(&self, path: &str, endpoint: &Endpoint, successor: &'s Self) -> Option<&'s Endpoint> {
+        let next = successor.endpoints.get(path)?;
+        let same = successor.prefix == self.prefix
+            && next.lane == endpoint.lane
+            && successor.tokens_of(next) == self.tokens_of(endpoint);
+        same.then_some(&**next)
     }
 
     fn tokens_of<'t>(&'t self, endpoint: &'t Endpoint) -> &'t BearerTokens {
         endpoint.tokens.as_ref().unwrap_or(&self.tokens)
     }
+}
+
+impl Endpoint {
+    /// Takes over from the same endpoint of the configuration before.
+    fn follow(&self, before: &Arc<Self>) {
+        let mut earlier = std::mem::take(&mut *before.earlier.lock());
+        earlier.retain(|endpoint| endpoint.strong_count() > 0);
+        earlier.push(Arc::downgrade(before));
+        *self.earlier.lock() = earlier;
+    }
+
+    /// Ends streams and waits, those of earlier configurations too.
+    fn revoke(&self) {
+        self.revoked.cancel();
+        for endpoint in self.earlier.lock().drain(..).filter_map(|endpoint| endpoint.upgrade()) {
+            endpoint.revoked.cancel();
+        }
+    }
+}
+
+fn resolve(place: &str, tokens: &[SecretRef], parts: &Parts<'_>) -> Result<BearerTokens, BuildError> {
+    let resolved = BearerTokens::resolve(tokens, parts.secrets);
+    resolved.map_err(|source| BuildError::Token { place: place.to_owned(), source })
 }
 
 fn no_limits() -> PullLimits {

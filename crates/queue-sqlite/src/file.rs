@@ -37,8 +37,15 @@ impl QueueFile {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         }
-        crate::schema::check_kind(path)?;
-        let lock = lock(path)?;
+        // Locked first: reading a file by other means than SQLite takes away the locks of a store that has it open in this process.
+        let (lock, new_lock) = lock(path)?;
+        if let Err(refused) = crate::schema::check_kind(path) {
+            if let Some(new_lock) = new_lock {
+                // Nothing is left beside a file of somebody else.
+                let _harmless_if_it_stays = std::fs::remove_file(new_lock);
+            }
+            return Err(refused);
+        }
         let mut file = Self { path: path.to_owned(), options, identity: (0, 0), lock };
         let conn = file.connect_first()?;
         file.identity = identity(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
@@ -123,12 +130,13 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// Takes the lock beside the file, or says who has it.
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// Takes the lock beside the file, or says who has it. Also the path of the lock file, if it is new.
+fn lock(path: &Path) -> Result<(File, Option<PathBuf>), OpenError> {
     let mut name = path.to_owned().into_os_string();
     name.push(".lock");
     let lock = PathBuf::from(name);
     let io = |source| OpenError::Io { path: lock.clone(), source };
+    let known = lock.exists();
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock).map_err(io)?;
     if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
         if error != rustix::io::Errno::WOULDBLOCK {
@@ -137,12 +145,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         let mut pid = String::new();
         let read = Read::by_ref(&mut file).take(20).read_to_string(&mut pid);
         let pid = pid.trim();
-        let known = read.is_ok() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
-        let holder = if known { format!("process {pid}") } else { "another process".to_owned() };
+        let told = read.is_ok() && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
+        let holder = if told { format!("process {pid}") } else { "another process".to_owned() };
         return Err(OpenError::Locked { file: path.to_owned(), lock: lock.clone(), holder });
     }
     // Who holds it is a courtesy to the reader of the message above; the lock itself does not depend on it.
     let note = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     note.map_err(io)?;
-    Ok(file)
+    Ok((file, (!known).then_some(lock)))
 }

@@ -12,6 +12,7 @@ use hookaido_queue::store::{
     Enqueue, Enqueued, ExtendBatch, Lease, LeaseLost, Leased, Prune, Pruned, Reclaimed, Settle, SettleBatch, Settled,
     Settlement, StoreError, Transition, Transitioned,
 };
+use hookaido_telemetry::{StoreMetrics, StoreOp};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -68,6 +69,27 @@ impl Op {
                 !job.input.attempts.is_empty() || job.input.settles.iter().any(counts)
             }
             _ => true,
+        }
+    }
+
+    /// Counts what was done, once it is committed.
+    pub(crate) fn count(&self, metrics: &StoreMetrics) {
+        let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        match self {
+            Self::Enqueue(Job { outcome: Some(Ok(done)), .. }) => {
+                metrics.count(StoreOp::Enqueue, number(done.ids.len()));
+                if done.dropped > 0 {
+                    metrics.count(StoreOp::Evict, done.dropped);
+                }
+            }
+            Self::Enqueue(Job { outcome: Some(Err(StoreError::Full)), .. }) => metrics.count(StoreOp::EnqueueReject, 1),
+            Self::Settle(Job { outcome: Some(Ok(done)), .. }) => {
+                metrics.count(StoreOp::Settle, number(done.iter().filter(|one| one.is_ok()).count()));
+            }
+            Self::Prune(Job { outcome: Some(Ok(done)), .. }) => {
+                metrics.count(StoreOp::Prune, done.queued + done.delivered + done.dead + done.attempts);
+            }
+            _ => {}
         }
     }
 

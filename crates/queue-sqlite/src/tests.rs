@@ -3,6 +3,7 @@
 mod conformance;
 mod faults;
 mod files;
+mod inbox;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -56,6 +56,8 @@ pub(crate) struct Writer {
     pages: Arc<AtomicU32>,
     /// Free pages are being given back.
     shrinking: bool,
+    /// How long a commit with a sync takes of late.
+    sync_takes: Duration,
     /// Set while writing does not work: when to try again.
     probe_at: Option<Instant>,
     /// Whom to tell when everything is closed.
@@ -100,6 +102,7 @@ impl Writer {
             readers,
             pages: Arc::default(),
             shrinking: false,
+            sync_takes: Duration::ZERO,
             probe_at: None,
             closing: None,
             lanes,
@@ -250,6 +253,7 @@ impl Writer {
     fn count_commit(&self, begun: Instant, leases_only: bool) {
         let op = if leases_only { StoreOp::DequeueTx } else { StoreOp::WriteTx };
         self.shared.metrics.operation(op, begun.elapsed());
+        self.shared.metrics.count(op, 1);
         self.shared.metrics.count(StoreOp::TxCommit, 1);
     }
 }

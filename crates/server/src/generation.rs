@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use hookaido_auth::SecretPools;
 use hookaido_dispatch::{DispatchPlan, PreparedPlan};
-use hookaido_http::{Handler, PrefixMux};
+use hookaido_http::{Handler, PrefixMux, server_config};
 use hookaido_model::config::{Config, RouteWork};
 use hookaido_model::{Lane, PULL_TARGET};
+use rustls::ServerConfig;
 
 use crate::StartError;
 use crate::app::App;
@@ -18,6 +19,8 @@ use crate::metrics_endpoint::MetricsEndpoint;
 pub(crate) struct Generation {
     /// By address as configured.
     pub(crate) sites: BTreeMap<String, PrefixMux>,
+    /// What TLS listeners present, by address; read anew with each generation, so that a reload takes changed certificates.
+    pub(crate) tls: BTreeMap<String, Arc<ServerConfig>>,
     pub(crate) push: PreparedPlan,
     /// Retired when another generation takes over.
     pub(crate) pull: Option<Arc<hookaido_pull::Table>>,
@@ -38,7 +41,8 @@ impl App {
         let push = self.dispatcher.prepare(push, &pools).map_err(|error| StartError::Auth(error.to_string()))?;
         let pull = config.pull_api.as_ref().map(|_| self.pull_table(config, &find)).transpose()?;
         let sites = self.sites(loaded, number, &find, (&pools, pull.as_ref()))?;
-        Ok(Generation { sites, push, pull })
+        let tls = tls(config)?;
+        Ok(Generation { sites, tls, push, pull })
     }
 
     async fn lanes(&self, config: &Config) -> Result<Lanes, StartError> {
@@ -101,6 +105,21 @@ impl App {
         let table = hookaido_ingress::Table::build(&parts).map_err(|error| StartError::Auth(error.to_string()))?;
         Ok(Arc::new(hookaido_ingress::Ingress(Arc::new(table))))
     }
+}
+
+/// Reads the certificates of every TLS listener. The compiler sees to it that APIs on one address agree.
+fn tls(config: &Config) -> Result<BTreeMap<String, Arc<ServerConfig>>, StartError> {
+    let listeners = [(&config.ingress.listen, &config.ingress.tls), (&config.admin_api.listen, &config.admin_api.tls)];
+    let pull = config.pull_api.iter().map(|api| (&api.listen, &api.tls));
+    let mut configs = BTreeMap::new();
+    for (listen, tls) in listeners.into_iter().chain(pull) {
+        let Some(tls) = tls else { continue };
+        if !configs.contains_key(listen) {
+            let config = server_config(tls).map_err(|error| StartError::Listen(format!("{listen}: {error}")))?;
+            configs.insert(listen.clone(), Arc::new(config));
+        }
+    }
+    Ok(configs)
 }
 
 #[derive(Default)]

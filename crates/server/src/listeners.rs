@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hookaido_http::{BoundListener, Drain, ListenerLimits, ListenerOptions, PrefixMux, bind, serve};
 use hookaido_model::config::Config;
+use rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::StartError;
@@ -21,6 +22,7 @@ type Bound = (BoundListener, Arc<ArcSwap<PrefixMux>>);
 /// Sockets that are served.
 pub(crate) struct Running {
     sites: BTreeMap<String, Arc<ArcSwap<PrefixMux>>>,
+    tls: BTreeMap<String, Arc<ArcSwap<ServerConfig>>>,
     /// One task a listener.
     pub(crate) tasks: TaskTracker,
 }
@@ -36,12 +38,14 @@ impl Running {
                 Ok((listener, Arc::new(ArcSwap::from_pointee(site.clone()))))
             })
             .collect();
-        let mut running = Self { sites: BTreeMap::new(), tasks: TaskTracker::new() };
+        let mut running = Self { sites: BTreeMap::new(), tls: BTreeMap::new(), tasks: TaskTracker::new() };
         for (listener, site) in bound? {
             running.sites.insert(listener.configured().to_owned(), Arc::clone(&site));
+            let tls = generation.tls.get(listener.configured()).map(|tls| Arc::new(ArcSwap::new(Arc::clone(tls))));
+            running.tls.extend(tls.iter().map(|tls| (listener.configured().to_owned(), Arc::clone(tls))));
             let options = ListenerOptions {
                 limits: limits(config),
-                tls: None,
+                tls,
                 access_log: app.logs.handles.access(),
                 metrics: Arc::clone(&app.metrics),
             };
@@ -57,6 +61,11 @@ impl Running {
         for (listen, site) in &generation.sites {
             if let Some(running) = self.sites.get(listen) {
                 running.store(Arc::new(site.clone()));
+            }
+        }
+        for (listen, tls) in &generation.tls {
+            if let Some(running) = self.tls.get(listen) {
+                running.store(Arc::clone(tls));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One batch: apply, commit, make known, answer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hookaido_model::{Lane, LaneId};
 use hookaido_queue::store::StoreError;
@@ -13,6 +13,9 @@ use crate::fault;
 use crate::inbox::{Job, Op};
 use crate::lanes::Pair;
 
+/// A sync above this is worth a transaction of its own for those who need not wait for it.
+const SLOW_SYNC: Duration = Duration::from_micros(400);
+
 /// Why a transaction was rolled back.
 #[derive(Debug)]
 struct Failed {
@@ -22,7 +25,7 @@ struct Failed {
 }
 
 impl Writer {
-    /// Does all of `ops`.
+    /// Does all of `ops`; where a sync is slow, those that need none are answered before it.
     pub(super) fn batch(&mut self, session: &mut Session<'_>, ops: &mut Vec<Op>) {
         if let Some(Op::Close(job)) = ops.extract_if(.., |op| matches!(op, Op::Close(_))).next() {
             // The inbox takes nothing more; the session ends when it is empty.
@@ -30,6 +33,19 @@ impl Writer {
         }
         self.refuse_new(ops);
         let chores: Vec<Op> = ops.extract_if(.., |op| matches!(op, Op::Maintain(_))).collect();
+        if self.sync_takes > SLOW_SYNC && ops.iter().any(Op::is_durable) {
+            let mut quick: Vec<Op> = ops.extract_if(.., |op| !op.is_durable()).collect();
+            self.write(session, &mut quick);
+        }
+        self.write(session, ops);
+        if !chores.is_empty() {
+            self.maintain(session.conn);
+            chores.into_iter().for_each(|op| drop(op.answer()));
+        }
+    }
+
+    /// Does all of `ops` in one transaction.
+    fn write(&mut self, session: &mut Session<'_>, ops: &mut Vec<Op>) {
         // What failed by itself is answered at once and left out of the next try.
         while !ops.is_empty() {
             let begun = Instant::now();
@@ -49,10 +65,6 @@ impl Writer {
         }
         self.answer(ops);
         self.changes.clear();
-        if !chores.is_empty() {
-            self.maintain(session.conn);
-            chores.into_iter().for_each(|op| drop(op.answer()));
-        }
     }
 
     /// While writing does not work, new messages are answered at once; the rest is tried, because settling frees room.
@@ -91,7 +103,13 @@ impl Writer {
         if let Some(failed) = failed {
             return Err(failed);
         }
-        stored.and_then(|()| session.commit()).map_err(outside)
+        stored.map_err(outside)?;
+        let begun = Instant::now();
+        session.commit().map_err(outside)?;
+        if session.full_sync {
+            self.sync_takes = (self.sync_takes * 7 + begun.elapsed()) / 8;
+        }
+        Ok(())
     }
 
     fn roll_back(&mut self, session: &Session<'_>) {
@@ -134,6 +152,7 @@ impl Writer {
                 entry.queued_at(seq);
             }
         }
+        ops.iter().for_each(|op| op.count(&self.shared.metrics));
         let leases_only = ops.iter().all(|op| matches!(op, Op::Lease(_)));
         self.count_commit(begun, leases_only);
         if self.probe_at.is_some() && self.changes.depth() < 0 {

@@ -62,13 +62,15 @@ fn found(row: &Row<'_>, seq: Seq) -> rusqlite::Result<Found> {
     })
 }
 
-/// At most `n` queued messages before `end`, the oldest first.
+/// At most `n` queued messages before `end`, the oldest first. The caller removes them all.
 pub(crate) fn oldest_queued(tx: &mut Tx<'_, '_>, end: Seq, n: u64) -> Result<Vec<Doomed>, Fault> {
     let limit = i64::try_from(n).unwrap_or(i64::MAX);
     let rows = tx.sql.oldest_queued.query_map((tx.places.oldest_queued.0, end.0, limit), doomed)?;
     let oldest = rows.collect::<Result<Vec<_>, _>>()?;
-    // Everything queued before the end of the search was found: the next search may begin behind it.
-    tx.places.oldest_queued = oldest.last().map_or(tx.places.oldest_queued, |last| last.seq);
+    // Everything queued before the end of the search was found: the next search may begin there.
+    let all = u64::try_from(oldest.len()).is_ok_and(|found| found < n);
+    let searched = if all { Some(end) } else { oldest.last().map(|last| last.seq) };
+    tx.places.oldest_queued = searched.map_or(tx.places.oldest_queued, |seq| seq.max(tx.places.oldest_queued));
     Ok(oldest)
 }
 

@@ -82,14 +82,6 @@ impl Server {
         field(&format!("/proc/{}/io", self.child.id()), "write_bytes:")
     }
 
-    /// CPU seconds since the start, user and system.
-    pub(crate) fn cpu(&self) -> f64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|t| t.parse::<f64>().ok()).unwrap_or_default();
-        (ticks(11) + ticks(12)) / 100.0
-    }
-
     /// Asks it to stop and waits.
     pub(crate) fn stop(mut self) -> io::Result<()> {
         self.end()

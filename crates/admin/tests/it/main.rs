@@ -1,0 +1,10 @@
+//! The admin API in process, over the memory store.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod access;
+mod changes;
+mod lists;
+mod publish;
+mod support;
+mod views;
