@@ -81,6 +81,7 @@ fn start(options: &Options, store: Option<Arc<dyn Store>>) -> Result<(), StartEr
 }
 
 async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Logs) -> Result<(), StartError> {
+    let signals = stop::Signals::take().map_err(StartError::Runtime)?;
     let environment = Arc::new(environment(options.dotenv.as_deref())?);
     let loaded = load::load(&options.config, &environment)?;
     logs.follow(&loaded.config.observability)?;
@@ -92,6 +93,6 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     let generation = app.build(&loaded, 1).await?;
     let running = listeners::Running::start(&app, &loaded.config, &generation)?;
     app.activate(generation);
-    supervisor::supervise(options, app, running, loaded).await;
+    supervisor::supervise(options, signals, app, running, loaded).await;
     Ok(())
 }

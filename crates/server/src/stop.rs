@@ -1,25 +1,44 @@
 //! Signals of the system as commands.
+//!
+//! They are taken before anything else is done: from then on none ends the process by itself, and one that comes during the start is
+//! carried out after it.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::supervisor::{Command, Trigger};
 
-/// Sends a command for each signal. Runs until nobody listens.
-pub(crate) async fn signals(commands: mpsc::Sender<Command>) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        let command = tokio::select! {
-            _ = hangup.recv() => Command::Reload(Trigger::Hangup),
-            _ = terminate.recv() => Command::Stop,
-            _ = interrupt.recv() => Command::Stop,
-        };
-        if commands.send(command).await.is_err() {
-            return Ok(());
+/// The signals that mean something here.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes them over from the system.
+    pub(crate) fn take() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Sends a command for each signal. Runs until nobody listens.
+    pub(crate) async fn forward(mut self, commands: mpsc::Sender<Command>) {
+        loop {
+            let command = tokio::select! {
+                _ = self.hangup.recv() => Command::Reload(Trigger::Hangup),
+                _ = self.terminate.recv() => Command::Stop,
+                _ = self.interrupt.recv() => Command::Stop,
+            };
+            if commands.send(command).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::app::{App, settings};
 use crate::generation::Generation;
 use crate::listeners::Running;
 use crate::load::{Loaded, load};
-use crate::{Options, listeners, stop, watch};
+use crate::stop::Signals;
+use crate::{Options, listeners, watch};
 
 /// Commands that may wait.
 const WAITING: usize = 16;
@@ -54,14 +55,9 @@ impl App {
 }
 
 /// Serves until told to stop, then drains.
-pub(crate) async fn supervise(options: &Options, app: App, running: Running, loaded: Loaded) {
+pub(crate) async fn supervise(options: &Options, signals: Signals, app: App, running: Running, loaded: Loaded) {
     let (sender, mut commands) = mpsc::channel(WAITING);
-    let signals = sender.clone();
-    app.tasks.spawn(async move {
-        if let Err(error) = stop::signals(signals).await {
-            tracing::error!(target: "hookaido", err = %error, "signals_failed");
-        }
-    });
+    app.tasks.spawn(signals.forward(sender.clone()));
     if options.watch {
         app.tasks.spawn(watch::watch(options.config.clone(), sender.clone(), app.stop.clone()));
     }
