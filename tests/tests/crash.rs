@@ -96,8 +96,7 @@ fn cycle(rig: &mut Rig, ledger: &Mutex<Ledger>, number: usize) -> Attempt<()> {
         for _ in 0..WORKERS {
             scope.spawn(move || worker(Client::new(pull).token("tok"), ledger));
         }
-        let loaded =
-            await_that("enough accepted", || (open(ledger).accepted.len() >= before + more).then_some(()));
+        let loaded = await_that("enough accepted", || (open(ledger).accepted.len() >= before + more).then_some(()));
         let killed = rig.server.stop("KILL", PATIENCE);
         loaded.and(killed)
     })?;

@@ -48,12 +48,12 @@ fn a_push_in_flight_is_finished() -> Attempt<()> {
 }
 
 #[test]
-fn a_push_that_does_not_end_is_given_up_and_burns_no_attempt() -> Attempt<()> {
-    let config = CONFIG.replace("timeout 4s", "timeout 60s");
+fn a_push_that_does_not_end_is_given_up_and_tried_again_though_it_was_the_last_try() -> Attempt<()> {
+    let config = CONFIG.replace("max 3", "max 1").replace("timeout 4s", "timeout 60s");
     let mut rig = Rig::started(&config)?;
-    let mut sink = rig.sink(&json!([{"status": 200, "hold": true}, {"status": 200}]))?;
+    let mut sink = rig.sink(&json!([{"status": 503}, {"status": 200, "hold": true}, {"status": 200}]))?;
     assert_eq!(rig.client("ingress")?.post("/p", "stuck")?, 202);
-    assert_eq!(sink.take(1, PATIENCE, Duration::ZERO).len(), 1);
+    assert_eq!(sink.take(2, PATIENCE, Duration::ZERO).len(), 2);
     let started = Instant::now();
     assert_eq!(rig.server.stop("TERM", PATIENCE)?, Some(0));
     assert!(started.elapsed() < AT_MOST, "took {:?}", started.elapsed());
@@ -61,10 +61,7 @@ fn a_push_that_does_not_end_is_given_up_and_burns_no_attempt() -> Attempt<()> {
     rig.start()?;
     let again = sink.take(1, PATIENCE, Duration::ZERO);
     assert_eq!(again.iter().map(|taken| taken.raw.as_slice()).collect::<Vec<_>>(), [b"stuck"]);
-    let seen = await_that("the attempt", || outcomes(&rig).ok().filter(|seen| !seen.is_empty()))?;
-    assert_eq!(seen, ["acked"], "the one that was given up is none");
-    let (_, list) = rig.client("admin")?.get("/attempts")?;
-    assert_eq!(list.pointer("/items/0/attempt"), Some(&json!(1)), "{list}");
+    await_that("the attempts", || outcomes(&rig).ok().filter(|seen| *seen == ["acked", "retry"]))?;
     Ok(())
 }
 
@@ -155,6 +152,24 @@ fn a_second_signal_stops_at_once_and_loses_nothing() -> Attempt<()> {
         assert_eq!(rig.client("pull")?.token("tok").drain("/a", "0s")?, ["pulled"]);
         let (_, stats) = rig.client("admin")?.get("/messages?route=/p")?;
         assert_eq!(stats.pointer("/items/0/attempt"), Some(&json!(1)), "still there: {stats}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_signal_during_the_start_is_carried_out_after_it() -> Attempt<()> {
+    let mut rig = Rig::new(CONFIG)?;
+    for reload_first in [true, false] {
+        rig.launch()?;
+        // The first sign of life; listeners come later.
+        rig.await_log(&["config_ok"], 1)?;
+        if reload_first {
+            rig.server.signal("HUP")?;
+            rig.await_log(&["config_reloaded_ok"], 1)?;
+        }
+        rig.server.signal("TERM")?;
+        assert_eq!(rig.ended()?, 0, "{}", rig.log());
+        assert_eq!(rig.logged(&["shutdown_complete"]).len(), 1, "{}", rig.log());
     }
     Ok(())
 }

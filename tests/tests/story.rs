@@ -150,9 +150,8 @@ fn everything_accepted_is_there_after_ctrl_c_and_after_a_kill() -> Attempt<()> {
         assert_eq!(cast.worker.drain("/pull/github", "0s")?, ["a", "b", "c"], "after {signal}");
         assert_eq!(cast.worker.drain("/pull/jobs", "0s")?, ["job"], "after {signal}");
     }
-    let dead = await_that("two dead letters", || {
-        Some(cast.items("/dlq?include_payload=1")).filter(|dead| dead.len() == 2)
-    })?;
+    let dead =
+        await_that("two dead letters", || Some(cast.items("/dlq?include_payload=1")).filter(|dead| dead.len() == 2))?;
     let mut payloads: Vec<&str> = dead.iter().map(|letter| member(letter, "payload_b64")).collect();
     payloads.sort_unstable();
     assert_eq!(payloads, ["S0lMTA==", "SU5U"], "KILL and INT: {dead:?}");
