@@ -17,21 +17,16 @@ const AUDIT: &str = "X-Hookaido-Audit-Reason: bench\r\n";
 /// Publishes `count` messages of `size` bytes to `route` in batches of 1,000 over a few connections; messages a second.
 pub(crate) async fn publish(admin: SocketAddr, route: &'static str, count: u64, size: usize) -> io::Result<f64> {
     let payload = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![b'x'; size]);
-    let item = format!(r#"{{"route":"{route}","payload_b64":"{payload}"}}"#);
-    let batch = |n: usize| {
-        let body = format!(r#"{{"items":[{}]}}"#, vec![item.as_str(); n].join(","));
-        request("POST", "/messages/publish", AUDIT, body.as_bytes())
-    };
-    let whole = Arc::new(batch(1000));
+    let tail: Arc<str> = format!(r#"","route":"{route}","payload_b64":"{payload}"}}"#).into();
     let left = Arc::new(AtomicU64::new(count / 1000));
     let begin = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
-        let (whole, left) = (Arc::clone(&whole), Arc::clone(&left));
+        let (tail, left) = (Arc::clone(&tail), Arc::clone(&left));
         tasks.spawn(async move {
             let mut connection = Connection::open(admin).await?;
             while left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
-                let answer = connection.send(&whole).await?;
+                let answer = connection.send(&batch(&tail)).await?;
                 if answer.status != 200 {
                     let text = String::from_utf8_lossy(answer.body).into_owned();
                     return Err(io::Error::other(format!("publish: {} {text}", answer.status)));
@@ -64,6 +59,21 @@ pub(crate) async fn drain(
         total += done.map_err(io::Error::other)??;
     }
     Ok(total as f64 / begin.elapsed().as_secs_f64())
+}
+
+/// A request that publishes 1,000 messages with ids that no other has.
+fn batch(tail: &str) -> Vec<u8> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let first = NEXT.fetch_add(1000, Ordering::Relaxed);
+    let mut body = String::with_capacity(1000 * (tail.len() + 24));
+    body.push_str(r#"{"items":["#);
+    for id in first..first + 1000 {
+        body.push_str(if id == first { r#"{"id":"b"# } else { r#",{"id":"b"# });
+        body.push_str(&id.to_string());
+        body.push_str(tail);
+    }
+    body.push_str("]}");
+    request("POST", "/messages/publish", AUDIT, body.as_bytes())
 }
 
 async fn worker(pull: SocketAddr, endpoint: &'static str, batch: u32, end: Instant) -> io::Result<u64> {
