@@ -123,12 +123,12 @@ impl Writer {
         self.changes.clear();
     }
 
-    /// Nothing of the batch was stored.
+    /// Nothing of the batch was stored. Leaves in `ops` what is worth another try.
     fn fail_all(&mut self, failed: &Failed, ops: &mut Vec<Op>) {
         self.shared.metrics.error(StoreOp::TxCommit, fault::kind(&failed.error));
-        self.stop_writing(&failed.error);
+        let room = self.stop_writing(&failed.error);
         let error = StoreError::Unavailable(fault::reason(&failed.error, &self.shared.file.path));
-        for op in ops.drain(..) {
+        for op in ops.extract_if(.., |op| !room || matches!(op, Op::Enqueue(_))) {
             op.fail(&error);
         }
     }
