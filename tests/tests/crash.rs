@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use e2e::client::Client;
-use e2e::fail::{Attempt, Fail};
+use e2e::fail::{Attempt, Fail, fail};
 use e2e::ports;
 use e2e::rig::{PATIENCE, Rig, await_that};
 
@@ -87,7 +87,7 @@ fn worker(mut client: Client, ledger: &Mutex<Ledger>) {
 fn cycle(rig: &mut Rig, ledger: &Mutex<Ledger>, number: usize) -> Attempt<()> {
     let (ingress, pull) = (ports::local(rig.names.port("ingress")?), ports::local(rig.names.port("pull")?));
     let before = open(ledger).accepted.len();
-    let more = 150 + number * 67 % 200;
+    let more = 400 + number * 67 % 200;
     thread::scope(|scope| {
         for poster_number in 0..POSTERS {
             let name = format!("{number}-{poster_number}");
@@ -130,7 +130,9 @@ fn crash(cycles: usize) -> Attempt<()> {
         return Err(error);
     }
     println!("{cycles} kills: {} accepted, {} acked before", ledger.accepted.len(), ledger.acked.len());
-    all.map_err(|_| Fail(format!("{} of {} accepted are lost", unseen(&ledger), ledger.accepted.len())))?;
+    if let Err(Fail(why)) = all {
+        return fail(format!("{} of {} accepted are lost: {why}", unseen(&ledger), ledger.accepted.len()));
+    }
     assert_eq!(ledger.back, Vec::<String>::new(), "acked, and came back");
     assert_eq!(ledger.odd, Vec::<String>::new());
     assert!(ledger.seen.is_subset(&ledger.sent), "bodies that nobody sent");

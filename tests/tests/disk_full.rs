@@ -22,8 +22,10 @@ admin_api { listen {{admin}} }
 /a { pull { path /a } }
 ";
 /// Bytes of the small disk, and of what somebody else keeps on it.
-const DISK: usize = 12 << 20;
-const BALLAST: usize = 4 << 20;
+const DISK: usize = 64 << 20;
+const BALLAST: usize = 16 << 20;
+/// Bytes of a webhook.
+const BODY: usize = 192 << 10;
 
 /// A small disk in a mount namespace. It goes when this is dropped.
 struct Disk {
@@ -100,10 +102,10 @@ struct Accepted {
 }
 
 impl Accepted {
-    /// Posts one webhook of 8 KiB and yields the status.
+    /// Posts one webhook and yields the status.
     fn post(&mut self, provider: &mut Client) -> Attempt<u16> {
         self.sent += 1;
-        let body = format!("{:06}-{}", self.sent, "x".repeat(8_192));
+        let body = format!("{:06}-{}", self.sent, "x".repeat(BODY));
         let status = provider.post("/a", &body)?;
         if status == 202 {
             self.bodies.insert(body);
@@ -113,7 +115,7 @@ impl Accepted {
 
     /// Posts until one is refused with 503.
     fn fill(&mut self, provider: &mut Client) -> Attempt<()> {
-        for _ in 0..4 * DISK / 8_192 {
+        for _ in 0..4 * DISK / BODY {
             match self.post(provider)? {
                 202 => {}
                 503 => return Ok(()),
@@ -172,8 +174,8 @@ fn a_full_disk_refuses_says_why_and_recovers() -> Attempt<()> {
     let mut worker = rig.client("pull")?.token("tok");
     let mut left: BTreeSet<String> = worker.drain("/a", "200ms")?.into_iter().collect();
     // What the killed run could not answer may have been kept; what it accepted must have been.
-    let lost: Vec<&str> = accepted.bodies.difference(&left).map(|body| &body[..6]).collect();
-    assert_eq!(lost, Vec::<&str>::new());
+    let lost: Vec<_> = accepted.bodies.difference(&left).map(|body| body.get(..6)).collect();
+    assert_eq!(lost, []);
     left.retain(|body| !accepted.bodies.contains(body));
     assert!(left.len() <= 2, "{} that were refused are there", left.len());
     let mut provider = rig.client("ingress")?;

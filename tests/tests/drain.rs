@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use e2e::client::json_of;
 use e2e::conn::ConnError;
 use e2e::fail::Attempt;
 use e2e::rig::{PATIENCE, Rig, await_that};
@@ -87,15 +88,15 @@ fn waiting_messages_burn_no_attempts() -> Attempt<()> {
 fn a_waiting_worker_is_answered_at_once() -> Attempt<()> {
     let mut rig = Rig::started(CONFIG)?;
     let mut worker = rig.client("pull")?.token("tok");
-    let mut idle = rig.client("pull")?.token("tok");
-    assert_eq!(idle.dequeue("/a", 1, "30s", "0s")?, []);
-    worker.send("POST", "/a/dequeue", br#"{"max_wait":"30s"}"#)?;
-    // The request after it is answered, so that one is waiting.
-    assert_eq!(idle.dequeue("/a", 1, "30s", "0s")?, []);
+    let wait = worker.bytes("POST", "/a/dequeue", br#"{"max_wait":"30s","lease_ttl":"60s"}"#);
+    // Two requests at once: when the first has its message, the second is read already, and waits.
+    worker.raw()?.send(&[wait.clone(), wait].concat())?;
+    assert_eq!(rig.client("ingress")?.post("/a", "taken")?, 202);
+    assert_eq!(worker.answer("POST")?.status, 200);
     let started = Instant::now();
     rig.server.signal("TERM")?;
     let answer = worker.answer("POST")?;
-    assert_eq!(answer.status, 200);
+    assert_eq!((answer.status, json_of(&answer)), (200, json!({"items": []})));
     assert_eq!(rig.ended()?, 0);
     assert!(started.elapsed() < AT_ONCE, "took {:?}", started.elapsed());
     Ok(())
