@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookaido_http::json::parse_object;
 use hookaido_http::{RequestBody, read_body};
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -26,30 +26,7 @@ pub(crate) async fn read(table: &Table, body: RequestBody) -> Result<Bytes, Refu
 
 /// Reads a body as one JSON object.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    match serde_json::from_slice::<Object<T>>(body) {
-        Ok(object) => Ok(object.0),
-        Err(error) => Err(Fault::Body.because(format!("the body is not the JSON object that is wanted: {error}"))),
-    }
-}
-
-/// An object, and nothing that serde would also take for one.
-#[derive(Debug)]
-pub(crate) struct Object<T>(pub(crate) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MapOnly<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for MapOnly<T> {
-            type Value = Object<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        deserializer.deserialize_map(MapOnly(PhantomData))
-    }
+    parse_object(body).map_err(|error| Fault::Body.because(format!("the body is not what this path takes: {error}")))
 }
 
 /// A string that is borrowed from the body where it has no escapes; `null` is the empty one.

@@ -105,8 +105,12 @@ pub(crate) async fn change(
     body: &[u8],
 ) -> Result<Response, Refusal> {
     let wish = wish(op, body, scope.is_some())?;
+    let selected = wish.labels.as_ref().map(|labels| endpoint(table, labels)).transpose()?;
     let audit = Audit::read(headers)?;
-    let scope = owned(table, &wish, scope)?;
+    let scope = scope.or(selected);
+    if scope.is_none() {
+        spare_managed(table, &wish)?;
+    }
     if scope.is_some() {
         audit.allowed(table)?;
     }
@@ -156,14 +160,8 @@ pub(crate) fn scope_json(route: &RouteEntry) -> Value {
     })
 }
 
-/// The managed route that is meant, if one is. Managed routes are reached through their labels only.
-fn owned<'a>(table: &'a Table, wish: &Wish, scope: Option<&'a RouteEntry>) -> Result<Option<&'a RouteEntry>, Refusal> {
-    if scope.is_some() {
-        return Ok(scope);
-    }
-    if let Some(labels) = &wish.labels {
-        return endpoint(table, labels).map(Some);
-    }
+/// Managed routes are reached through their labels only.
+fn spare_managed(table: &Table, wish: &Wish) -> Result<(), Refusal> {
     let touches = match &wish.list.route {
         Some(route) => table.route(route).is_some_and(|route| route.managed.is_some()),
         None => !table.managed.is_empty(),
@@ -172,16 +170,13 @@ fn owned<'a>(table: &'a Table, wish: &Wish, scope: Option<&'a RouteEntry>) -> Re
         let detail = "this could touch a managed route; select it by `application` and `endpoint_name`";
         return Err(Fault::ManagedSelectorRequired.because(detail));
     }
-    Ok(None)
+    Ok(())
 }
 
 fn wish(op: FilterOp, body: &[u8], scoped: bool) -> Result<Wish, Refusal> {
     let body: FilterBody<'_> = parse(body)?;
     let (route, application, endpoint_name) =
         (body.route.given(), body.application.given(), body.endpoint_name.given());
-    if scoped && (route.is_some() || application.is_some() || endpoint_name.is_some()) {
-        return Err(Fault::SelectorForbidden.because("the path says which endpoint is meant; leave selectors out"));
-    }
     let states = op.states();
     let state = match body.state.given() {
         None => None,
@@ -197,10 +192,13 @@ fn wish(op: FilterOp, body: &[u8], scoped: bool) -> Result<Wish, Refusal> {
     };
     let before = body.before.given().map(UnixMillis::parse_rfc3339).transpose();
     let before = before.map_err(|error| Fault::Body.because(format!("`before`: {error}")))?;
+    if scoped && (route.is_some() || application.is_some() || endpoint_name.is_some()) {
+        return Err(Fault::SelectorForbidden.because("the path says which endpoint is meant; leave selectors out"));
+    }
+    let labels = selector(application, endpoint_name, route.is_some())?;
     if route.is_some_and(|route| !route.starts_with('/')) {
         return Err(Fault::Body.because("`route` starts with a slash"));
     }
-    let labels = selector(application, endpoint_name, route.is_some())?;
     let list = ListQuery {
         route: route.map(Arc::from),
         target: body.target.given().map(Arc::from),

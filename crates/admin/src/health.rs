@@ -2,7 +2,7 @@
 
 use hookaido_http::{Body, Response};
 use hookaido_model::config::TrendSignals;
-use hookaido_model::{State, UnixMillis};
+use hookaido_model::{PULL_TARGET, State, UnixMillis};
 use hookaido_queue::store::{Health, Stats, StoreError};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
@@ -40,6 +40,9 @@ pub(crate) async fn details(table: &Table, query: &Query) -> Result<Response, Re
     }
     let now = table.queue.clock().now();
     let stats = table.queue.stats().await;
+    if let Ok(stats) = &stats {
+        held(table, stats);
+    }
     let ok = is_well(table) && stats.is_ok();
     let mut diagnostics = json!({
         "config": {
@@ -61,6 +64,14 @@ pub(crate) async fn details(table: &Table, query: &Query) -> Result<Response, Re
     body.push('\n');
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(json::respond(status, body.into_bytes()))
+}
+
+/// Corrects the number of leases that workers hold: cancels end leases, and restarts forget them.
+fn held(table: &Table, stats: &Stats) {
+    for lane in stats.lanes.iter().filter(|lane| *lane.lane.target == *PULL_TARGET) {
+        let leased = lane.counts.get(usize::from(State::Leased.code())).copied().unwrap_or(0);
+        table.metrics.pull.route(&lane.lane.route).set_lease_active(leased);
+    }
 }
 
 fn queue(table: &Table, stats: &Result<Stats, StoreError>, now: UnixMillis) -> Value {

@@ -8,6 +8,7 @@ mod item;
 use std::collections::HashSet;
 
 use hookaido_http::Response;
+use hookaido_http::json::Object;
 use hookaido_model::config::Managed;
 use hookaido_queue::store::{NewMessage, StoreError};
 use http::HeaderMap;
@@ -17,7 +18,7 @@ use serde_json::{Map, Value};
 use self::item::Item;
 use crate::Table;
 use crate::audit::{Audit, Mutation};
-use crate::body::{Object, parse};
+use crate::body::parse;
 use crate::error::{Fault, Refusal};
 use crate::filter::scope_json;
 use crate::json;

@@ -90,6 +90,10 @@ pub(crate) fn selector(
     endpoint: Option<&str>,
     route: bool,
 ) -> Result<Option<Managed>, Refusal> {
+    // What is written must be a label, whether or not it goes together.
+    for (name, text) in [("application", application), ("endpoint_name", endpoint)] {
+        text.map_or(Ok(()), |text| label(name, text))?;
+    }
     match (application, endpoint) {
         (None, None) => Ok(None),
         (Some(application), Some(endpoint)) if !route => labels(application, endpoint).map(Some),

@@ -48,7 +48,7 @@ enum Place<'a> {
 }
 
 impl Table {
-    /// Checks token, path and method, in this order.
+    /// Checks token, path, labels in the path and method, in this order.
     pub(crate) fn admit(&self, request: &Request) -> Result<Call, Refusal> {
         let path = clean_path(request.uri().path());
         let below = path.strip_prefix(self.prefix.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -63,16 +63,24 @@ impl Table {
         let segments: Vec<&str> = below.unwrap_or_default().split('/').skip(1).collect();
         let (allowed, place) =
             place(&segments, method).ok_or_else(|| Fault::NotFound.because("nothing is at this path"))?;
+        let call = place.call()?;
         if !allowed.split(", ").any(|allowed| allowed == method.as_str()) {
             return Err(Fault::Method(allowed).because(format!("this path takes {allowed}")));
         }
-        match place {
-            Place::Plain(call) => Ok(call),
-            Place::Application(application) => {
+        Ok(call)
+    }
+}
+
+impl Place<'_> {
+    /// Checks the labels.
+    fn call(self) -> Result<Call, Refusal> {
+        match self {
+            Self::Plain(call) => Ok(call),
+            Self::Application(application) => {
                 label("application", application)?;
                 Ok(Call::Endpoints(application.to_owned()))
             }
-            Place::Endpoint(application, endpoint, call) => labels(application, endpoint).map(call),
+            Self::Endpoint(application, endpoint, call) => labels(application, endpoint).map(call),
         }
     }
 }

@@ -181,8 +181,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     }
     Arguments::try_parse_from(arguments).map_err(|error| {
         let help = !error.use_stderr();
-        let _closed_output = error.print();
-        if help { ExitCode::SUCCESS } else { ExitCode::from(2) }
+        if help {
+            let _closed_output = error.print();
+            return ExitCode::SUCCESS;
+        }
+        // In the case that Go's flag package uses, which scripts look for.
+        eprint!("{}", error.render().to_string().replace("\nUsage: ", "\nusage: "));
+        ExitCode::from(2)
     })
 }
 

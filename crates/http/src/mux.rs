@@ -95,6 +95,14 @@ impl PrefixMux {
         self
     }
 
+    /// Name in the access log of what no service takes: that of the only service, if there is just one.
+    pub(crate) fn component(&self) -> &'static str {
+        match self.services.as_slice() {
+            [only] => only.component,
+            _ => "http",
+        }
+    }
+
     /// The service of a path as sent.
     pub(crate) fn find(&self, raw_path: &str) -> Option<&Mounted> {
         if let [only] = self.services.as_slice() {

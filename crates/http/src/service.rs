@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 
 use crate::conn::{ConnState, InFlight};
 use crate::guard::MARKER;
-use crate::mux::{Answer, Mounted};
+use crate::mux::Answer;
 use crate::path::escapes_are_valid;
 use crate::{Body, BoxError, Peer, PrefixMux, Problem, RequestBody, Response};
 
@@ -48,7 +48,11 @@ impl hyper::service::Service<http::Request<Incoming>> for ConnService {
         let in_flight = InFlight::new(&self.state);
         let site = self.shared.site.load();
         let mounted = site.find(request.uri().path());
-        let line = self.shared.access_log.enabled().then(|| self.line(&request, mounted));
+        let line = self
+            .shared
+            .access_log
+            .enabled()
+            .then(|| self.line(&request, mounted.map_or_else(|| site.component(), |mounted| mounted.component)));
         let answer = match (self.refuse(&request), mounted) {
             (Some(refusal), _) => {
                 self.shared.metrics.http.malformed();
@@ -93,9 +97,9 @@ impl ConnService {
         })
     }
 
-    fn line(&self, request: &http::Request<Incoming>, mounted: Option<&Mounted>) -> Box<Line> {
+    fn line(&self, request: &http::Request<Incoming>, component: &'static str) -> Box<Line> {
         Box::new(Line {
-            component: mounted.map_or("http", |mounted| mounted.component),
+            component,
             method: request.method().clone(),
             uri: request.uri().clone(),
             started: Instant::now(),

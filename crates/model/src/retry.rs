@@ -123,8 +123,8 @@ mod tests {
         };
         let millis = |ms| Verdict::Retry(Duration::from_millis(ms));
         assert_eq!(
-            [asked(503, 100), asked(429, 9999), asked(503, 1), asked(500, 100)],
-            [millis(100), millis(150), millis(40), millis(40)]
+            [asked(503, 100), asked(429, 9_999), asked(503, 1), asked(500, 100), asked(503, 9_999_999)],
+            [millis(100), millis(9_999), millis(40), millis(100), millis(3_600_000)]
         );
     }
 }

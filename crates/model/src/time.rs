@@ -48,7 +48,8 @@ impl UnixMillis {
     /// # Errors
     /// Text in any other form, or an instant outside the years 0 to 9999.
     pub fn parse_rfc3339(text: &str) -> Result<Self, TimeError> {
-        // jiff also reads forms that RFC 3339 does not have (a blank or lower-case separator, no seconds, no colon in the offset).
+        // jiff also reads forms that RFC 3339 does not have (a blank or lower-case separator, no seconds, no colon in the offset), and
+        // second 60, which no instant here can be.
         let shaped = text.len() >= 20
             && text.bytes().enumerate().take(19).all(|(i, b)| match i {
                 4 | 7 => b == b'-',
@@ -56,7 +57,8 @@ impl UnixMillis {
                 13 | 16 => b == b':',
                 _ => b.is_ascii_digit(),
             })
-            && !text.contains(['[', ',', ' ']);
+            && !text.contains(['[', ',', ' '])
+            && text.get(17..19) != Some("60");
         let instant = text.parse::<jiff::Timestamp>().ok().filter(|_| shaped);
         instant.map(|at| Self(at.as_millisecond())).ok_or_else(|| TimeError { text: text.chars().take(64).collect() })
     }
@@ -181,6 +183,7 @@ mod tests {
             "2026-02-06 12:00:00Z",
             "2026-02-06T12:00Z",
             "2026-02-30T00:00:00Z",
+            "2026-02-06T12:00:60Z",
             "2026-02-06T12:00:00",
         ] {
             assert!(UnixMillis::parse_rfc3339(text).is_err(), "{text}");

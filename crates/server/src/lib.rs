@@ -81,11 +81,13 @@ fn start(options: &Options, store: Option<Arc<dyn Store>>) -> Result<(), StartEr
 }
 
 async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Logs) -> Result<(), StartError> {
-    let signals = stop::Signals::take().map_err(StartError::Runtime)?;
     let environment = Arc::new(environment(options.dotenv.as_deref())?);
     let loaded = load::load(&options.config, &environment)?;
-    logs.follow(&loaded.config.observability)?;
+    // Before the log follows the file, so that even one that wants no log shows what is doubtful in it.
     load::log_warnings(&loaded);
+    logs.follow(&loaded.config.observability)?;
+    // Before the pid file or a listener can invite a signal.
+    let signals = stop::Signals::catch().map_err(StartError::Runtime)?;
     let pid_file = options.pid_file.as_deref().map(pid_file::PidFile::create).transpose();
     let _pid_file = pid_file.map_err(StartError::PidFile)?;
     let store = app::Opened { given: store, path: &options.db };
@@ -93,6 +95,6 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     let generation = app.build(&loaded, 1).await?;
     let running = listeners::Running::start(&app, &loaded.config, &generation)?;
     app.activate(generation);
-    supervisor::supervise(options, signals, app, running, loaded).await;
+    supervisor::supervise(options, app, running, loaded, signals).await;
     Ok(())
 }

@@ -1,7 +1,4 @@
 //! Signals of the system as commands.
-//!
-//! They are taken before anything else is done: from then on none ends the process by itself, and one that comes during the start is
-//! carried out after it.
 
 use std::io;
 
@@ -10,8 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::supervisor::{Command, Trigger};
 
-/// The signals that mean something here.
-#[derive(Debug)]
+/// The signals that mean something. From when this exists on they wait for [`Signals::forward`] instead of ending the process.
 pub(crate) struct Signals {
     hangup: Signal,
     terminate: Signal,
@@ -19,8 +15,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Takes them over from the system.
-    pub(crate) fn take() -> io::Result<Self> {
+    pub(crate) fn catch() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,

@@ -55,7 +55,7 @@ impl App {
 }
 
 /// Serves until told to stop, then drains.
-pub(crate) async fn supervise(options: &Options, signals: Signals, app: App, running: Running, loaded: Loaded) {
+pub(crate) async fn supervise(options: &Options, app: App, running: Running, loaded: Loaded, signals: Signals) {
     let (sender, mut commands) = mpsc::channel(WAITING);
     app.tasks.spawn(signals.forward(sender.clone()));
     if options.watch {

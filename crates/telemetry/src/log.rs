@@ -80,7 +80,7 @@ impl LogHandles {
         Arc::clone(&self.access)
     }
 
-    /// Changes level and outputs. `cli_level` wins over the level of the file. On an error nothing has changed.
+    /// Changes level and outputs. `cli_level` wins over the level of the file, unless that is `off`. On an error nothing has changed.
     ///
     /// # Errors
     /// A file that cannot be opened.
@@ -145,7 +145,7 @@ impl Drop for LogHandles {
     }
 }
 
-/// Sets up both logs for the process. `cli_level` wins over the level of the file; without either it is `info`.
+/// Sets up both logs for the process. `cli_level` wins over the level of the file, unless that is `off`; without either it is `info`.
 ///
 /// # Errors
 /// A file that cannot be opened, or a second call.
@@ -181,7 +181,11 @@ pub fn build_logs(
     Ok((LogHandles { access, runtime, reloading: Mutex::new(()) }, layer))
 }
 
+/// The command line says how much is logged, but not that there is a log where the file wants none.
 fn level(runtime: &RuntimeLog, cli_level: Option<LogLevel>) -> LogLevel {
+    if runtime.level == Some(LogLevel::Off) {
+        return LogLevel::Off;
+    }
     cli_level.or(runtime.level).unwrap_or(LogLevel::Info)
 }
 

@@ -130,6 +130,7 @@ impl Bucket {
         super::ages(self.oldest, self.earliest, now, &mut row);
         if let Some(newest) = self.newest {
             row.insert("newest_queued_received_at".to_owned(), newest.to_string().into());
+            row.insert("newest_queued_age_seconds".to_owned(), now.since(newest).as_secs().into());
         }
         row.insert("ready_overdue_count".to_owned(), self.overdue.into());
         distribution(self.ages, &mut row);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use hookaido_http::Response;
-use hookaido_model::UnixMillis;
+use hookaido_model::{Span, UnixMillis};
 use serde_json::{Map, Value};
 
 use super::Selector;
 use crate::Table;
 use crate::error::{Fault, Refusal};
-use crate::go_duration::{parse, show};
+use crate::go_duration::show;
 use crate::query::Query;
 use crate::state::{Counts, Point};
 use crate::{json, signals};
@@ -62,7 +62,7 @@ fn duration(
     (least, most): (Duration, Duration),
 ) -> Result<Duration, Refusal> {
     let Some(text) = query.get(name) else { return Ok(default) };
-    let read = parse(text).filter(|duration| (least..=most).contains(duration));
+    let read = Span::parse(text).map(Span::or_zero).filter(|duration| (least..=most).contains(duration));
     read.ok_or_else(|| {
         let detail = format!("`{name}` takes a duration such as 90s or 2h, from {} to {}", show(least), show(most));
         Fault::Query.because(detail)

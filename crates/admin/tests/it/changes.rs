@@ -134,6 +134,12 @@ async fn managed_routes_are_reached_by_their_labels_only() {
         (filter, r#"{"application":"shop","endpoint_name":"p d"}"#, 400, "invalid_body"),
         (&below, r#"{"route":"m"}"#, 400, "selector_scope_forbidden"),
         (&below, r#"{"application":"shop"}"#, 400, "selector_scope_forbidden"),
+        // What is wrong with a member comes before what does not go together.
+        (filter, r#"{"application":"shop","route":"m"}"#, 400, "selector_scope_mismatch"),
+        (filter, r#"{"application":"s p","route":"/m"}"#, 400, "invalid_body"),
+        (filter, r#"{"application":"shop","limit":-1}"#, 400, "invalid_body"),
+        (&below, r#"{"route":"/m","limit":-1}"#, 400, "invalid_body"),
+        (&below, r#"{"route":"/m","state":"gone"}"#, 400, "invalid_body"),
         (&below, "null", 400, "invalid_body"),
         ("/applications/shop/endpoints/zz/messages/cancel_by_filter", "x", 404, "managed_endpoint_not_found"),
     ] {

@@ -37,6 +37,16 @@ async fn details_describe_configuration_and_queue() {
 }
 
 #[tokio::test]
+async fn leases_held_are_those_the_queue_knows() {
+    let world = World::new(vec![route("/a")]).await;
+    world.publish("/a", &["a1", "a2"]).await;
+    world.lease("/a", 2).await;
+    assert_eq!(world.post("/messages/cancel", r#"{"ids":["a1"]}"#).await.0, 200);
+    let (_, body) = world.get("/healthz?details=1").await;
+    assert_eq!(body["diagnostics"]["pull"]["by_route"]["/a"]["lease_active"], 1);
+}
+
+#[tokio::test]
 async fn backlog_views_say_what_waits() {
     let world = World::new(vec![route("/a"), route("/b")]).await;
     world.publish("/a", &["a1"]).await;

@@ -226,7 +226,8 @@ impl Lowering {
             return None;
         }
         let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
-        let rest = trim(rest);
+        // A value counts as it is; only the names of the others stand without white space.
+        let rest = if scheme == "raw" && !trim(rest).is_empty() { rest } else { trim(rest) };
         let missing = match scheme {
             "env" => "names no variable",
             "file" => "names no file",

@@ -120,3 +120,21 @@ pub(super) fn write_and_erase(conn: &Connection) -> rusqlite::Result<()> {
          COMMIT;"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slice_is_one_transaction_of_many_pages() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "PRAGMA auto_vacuum = INCREMENTAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(400000)); DELETE FROM t;",
+        )
+        .unwrap();
+        let (free, all) = free_and_all(&conn).unwrap();
+        assert!(free > 90, "{free}");
+        give_back(&conn, 60).unwrap();
+        assert_eq!(free_and_all(&conn).unwrap(), (free - 60, all - 60));
+    }
+}

@@ -79,13 +79,14 @@ fn an_event_is_a_line_with_time_level_and_name_first() {
 }
 
 #[test]
-fn the_level_of_the_command_line_wins() {
+fn the_level_of_the_command_line_wins_over_all_but_off() {
     for (file_level, cli, shown) in [
         (None, None, vec!["INFO", "WARN", "ERROR"]),
         (Some(LogLevel::Warn), None, vec!["WARN", "ERROR"]),
         (Some(LogLevel::Warn), Some(LogLevel::Debug), vec!["DEBUG", "INFO", "WARN", "ERROR"]),
         (Some(LogLevel::Debug), Some(LogLevel::Error), vec!["ERROR"]),
         (Some(LogLevel::Off), None, vec![]),
+        (Some(LogLevel::Off), Some(LogLevel::Debug), vec![]),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("runtime.log");
