@@ -33,7 +33,7 @@ impl Default for SqliteOptions {
             cache_bytes: 8 << 20,
             checkpoint_bytes: 16 << 20,
             log_limit_bytes: 128 << 20,
-            reserve_bytes: 20 << 20,
+            reserve_bytes: 32 << 20,
             size_limit: None,
             max_waiting: 16_384,
             max_waiting_bytes: 64 << 20,

@@ -27,7 +27,10 @@ impl Writer {
         let limit = if self.probe_at.is_some() { SMALL_LOG } else { self.shared.options.checkpoint_bytes };
         let limit = limit.min(self.shared.options.checkpoint_bytes) / PAGE;
         let pages = self.pages.load(Ordering::Relaxed);
-        self.checkpointer.after_commit(session.conn, &self.shared.metrics, pages, limit);
+        if self.checkpointer.after_commit(session.conn, &self.shared.metrics, pages, limit) {
+            // Before the log takes what is left.
+            self.stop_writing(&fault::disk_full());
+        }
     }
 
     /// Takes the reserve again. As long as there is no room for it, gives free pages of the file back to the disk.
