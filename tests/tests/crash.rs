@@ -87,7 +87,7 @@ fn worker(mut client: Client, ledger: &Mutex<Ledger>) {
 fn cycle(rig: &mut Rig, ledger: &Mutex<Ledger>, number: usize) -> Attempt<()> {
     let (ingress, pull) = (ports::local(rig.names.port("ingress")?), ports::local(rig.names.port("pull")?));
     let before = open(ledger).accepted.len();
-    let more = 400 + number * 67 % 200;
+    let more = 250 + number * 67 % 200;
     thread::scope(|scope| {
         for poster_number in 0..POSTERS {
             let name = format!("{number}-{poster_number}");

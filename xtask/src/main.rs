@@ -1,6 +1,7 @@
 //! Project checks and code generation: `cargo xtask COMMAND`.
 
 mod conformance;
+mod interop;
 mod tidy;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "usage: cargo xtask COMMAND
   tidy                     check the arrows between crates, file sizes, module docs and banned words
   reference                write docs/configuration.md from the directive table
+  interop [NAME]...        check the binary against other languages' tools; of the areas that NAME says, or of all
   conformance FILE.jsonl   compile each recorded text and compare verdict and meaning with the record";
 
 fn main() -> ExitCode {
@@ -29,8 +31,9 @@ fn run() -> Result<ExitCode> {
     match arguments.as_slice() {
         ["tidy"] => run_tidy(),
         ["reference"] => run_reference(),
+        ["interop", names @ ..] => interop::run(root()?, names),
         ["conformance", file] => conformance::run(root()?, Path::new(file)),
-        ["help" | "--help" | "-h"] => {
+        [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
         }

@@ -26,11 +26,6 @@ static UNSUPPORTED: &[Row] = &[
         written: |_, statement| starts(statement, &["grpc_listen"]),
     },
     Row {
-        name: "`auth forward`",
-        used: |config| config.routes.iter().any(|route| matches!(route.auth, IngressAuth::Forward(_))),
-        written: |_, statement| starts(statement, &["auth", "forward"]),
-    },
-    Row {
         name: "`tracing`",
         used: |config| config.observability.tracing.is_some(),
         written: |_, statement| starts(statement, &["tracing"]),
@@ -139,7 +134,6 @@ mod tests {
         let shown: Vec<_> = unsupported(config, &compiled.tree).iter().map(shown).collect();
         let want = [
             ("`grpc_listen`", "grpc_listen :1"),
-            ("`auth forward`", "auth forward https://h/"),
             ("`runtime true`", "runtime true"),
             ("`vault:` references", "auth token vault:x"),
         ];

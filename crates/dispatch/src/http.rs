@@ -22,6 +22,7 @@ use crate::egress::{EgressPolicy, Refused};
 use crate::reply::Reply;
 use crate::target::Secrets;
 
+pub(crate) mod call;
 mod connect;
 mod headers;
 pub(crate) mod resolve;
@@ -140,7 +141,7 @@ impl HttpClient {
             Ok(Ok(answer)) => {
                 let status = answer.status();
                 let wish = retry_after::wish(answer.headers(), self.clock.now());
-                drain(answer.into_body()).await;
+                drain(answer.into_body(), DRAINING).await;
                 Reply::answered(status.as_u16(), wish)
             }
         }
@@ -155,7 +156,7 @@ impl HttpClient {
         for hop in 1..=HOPS {
             let answer = self.request(target, &url, headers.clone(), content, own).await?;
             let Some(next) = self.redirect(&url, &answer)?.filter(|_| hop < HOPS) else { return Ok(answer) };
-            drain(answer.into_body()).await;
+            drain(answer.into_body(), DRAINING).await;
             if !url.same_origin(&next) {
                 own = false;
                 headers::strip_for_other_origin(&mut headers, configured);
@@ -207,7 +208,7 @@ impl HttpClient {
 
 /// Reads what is left of an answer, within bounds, so that its connection is used again; what is too long or too slow costs the
 /// connection.
-async fn drain(mut body: Incoming) {
+async fn drain(mut body: Incoming, within: Duration) {
     let all = async {
         let mut left = BODY;
         while let Some(Ok(frame)) = body.frame().await {
@@ -218,7 +219,7 @@ async fn drain(mut body: Incoming) {
         }
     };
     // an elapsed bound is as good as an end
-    let _ = timeout(DRAINING, all).await;
+    let _ = timeout(within, all).await;
 }
 
 /// The refusal inside a client error, or its causes in one line.

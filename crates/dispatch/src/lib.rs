@@ -15,5 +15,6 @@ mod shares;
 mod target;
 
 pub use dispatcher::{DispatchParts, Dispatcher, PreparedPlan};
+pub use http::call::{CallError, Caller, Endpoint};
 pub use http::resolve::{Resolve, Resolving, SystemResolver};
 pub use plan::{DispatchPlan, PlanError, RoutePlan, TargetPlan};

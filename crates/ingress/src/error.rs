@@ -20,6 +20,12 @@ pub(crate) enum Reject {
     RateLimited(Duration),
     /// Credentials or signature are missing or wrong.
     Unauthorized(Challenge),
+    /// The authentication server does not know the sender, and says how to prove oneself.
+    Denied(Option<HeaderValue>),
+    /// The authentication server knows the sender and refuses it.
+    Forbidden,
+    /// The authentication server gives no usable answer.
+    AuthUnavailable,
     /// The body.
     Body(BodyError),
     /// The headers to keep are longer than the route allows.
@@ -63,6 +69,7 @@ impl Reject {
         match self {
             Self::Method(allowed) => problem = problem.with_header(ALLOW, allowed),
             Self::Unauthorized(challenge) => problem = problem.with_header(WWW_AUTHENTICATE, challenge.header()),
+            Self::Denied(Some(challenge)) => problem = problem.with_header(WWW_AUTHENTICATE, challenge),
             _ => {}
         }
         problem.into_response()
@@ -85,9 +92,18 @@ impl Reject {
                 "too many requests; try again after the time in Retry-After",
                 IngressReject::RateLimit,
             ),
-            Self::Unauthorized(_) => {
+            Self::Unauthorized(_) | Self::Denied(_) => {
                 (StatusCode::UNAUTHORIZED, "unauthorized", "missing or wrong credentials", IngressReject::Auth)
             }
+            Self::Forbidden => {
+                (StatusCode::FORBIDDEN, "forbidden", "these credentials may not send here", IngressReject::Auth)
+            }
+            Self::AuthUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "auth_unavailable",
+                "the credentials could not be checked; try again later",
+                IngressReject::Auth,
+            ),
             Self::Body(error) => body_shape(error),
             Self::HeadersTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -124,9 +140,12 @@ impl Reject {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).map(|s| s.max(1)),
-            Self::Pressure(_) | Self::QueueFull | Self::Unavailable | Self::NoncesFull => Some(5),
+            Self::Pressure(_) | Self::QueueFull | Self::Unavailable | Self::NoncesFull | Self::AuthUnavailable => {
+                Some(5)
+            }
             Self::Body(BodyError::Overloaded) => Some(1),
-            Self::NotFound | Self::Method(_) | Self::Unauthorized(_) | Self::Body(_) | Self::HeadersTooLarge => None,
+            Self::NotFound | Self::Method(_) | Self::Body(_) | Self::HeadersTooLarge => None,
+            Self::Unauthorized(_) | Self::Denied(_) | Self::Forbidden => None,
         }
     }
 }
@@ -196,6 +215,9 @@ mod tests {
             (Reject::RateLimited(Duration::from_millis(2001)), "429 rate_limited RateLimit Some(3)"),
             (Reject::RateLimited(Duration::from_secs(2)), "429 rate_limited RateLimit Some(2)"),
             (Reject::Unauthorized(Challenge::Hmac), "401 unauthorized Auth None"),
+            (Reject::Denied(None), "401 unauthorized Auth None"),
+            (Reject::Forbidden, "403 forbidden Auth None"),
+            (Reject::AuthUnavailable, "503 auth_unavailable Auth Some(5)"),
             (Reject::Body(BodyError::TooLarge { limit: 1 }), "413 body_too_large BodyTooLarge None"),
             (Reject::Body(BodyError::TimedOut), "408 body_timeout Other None"),
             (Reject::Body(BodyError::Overloaded), "503 overloaded MemoryPressure Some(1)"),

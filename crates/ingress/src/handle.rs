@@ -18,6 +18,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::Table;
 use crate::error::{Challenge, Reject};
+use crate::forward::Granted;
 use crate::headers;
 use crate::table::{Compiled, Gate};
 
@@ -64,13 +65,21 @@ async fn receive(table: &Table, route: &Compiled, request: Request, peer: Socket
     let payload =
         read_body(body, route.max_body, table.body_deadline, &table.state.bodies).await.map_err(Reject::Body)?;
     let now = table.queue.clock().now();
-    let (message, claim) = accept(table, route, &head, payload, now, peer)?;
+    let (message, claim) = accept(table, route, &head, payload, now, peer).await?;
     Ok(store(table, message, claim).await?)
 }
 
-/// Everything between the last byte of the body and the queue. The order is part of the contract: first the signature, then the size of
+/// What a proof leaves behind.
+#[derive(Default)]
+struct Proof {
+    /// On a nonce; given back when it is dropped.
+    claim: Option<Claim>,
+    granted: Granted,
+}
+
+/// Everything between the last byte of the body and the queue. The order is part of the contract: first the proof, then the size of
 /// the headers, so that only who is known learns of the limit.
-fn accept(
+async fn accept(
     table: &Table,
     route: &Compiled,
     head: &Head,
@@ -79,35 +88,43 @@ fn accept(
     peer: SocketAddr,
 ) -> Result<(NewMessage, Option<Claim>), Reject> {
     let path = clean_path(head.uri.path());
-    let claim = prove(table, route, head, &path, &payload, now)?;
-    let headers =
-        headers::stored(&head.headers, route.max_headers).map_err(|headers::TooLarge| Reject::HeadersTooLarge)?;
+    let Proof { claim, granted } = prove(table, route, head, &path, &payload, now).await?;
+    let listed = match &route.gate {
+        Gate::Forward(forward) => forward.listed(),
+        Gate::Open | Gate::Basic(_) | Gate::Hmac(_) => &[],
+    };
+    let kept = headers::Kept { sender: &head.headers, listed, copied: &granted.copied };
+    let headers = kept.stored(route.max_headers).map_err(|headers::TooLarge| Reject::HeadersTooLarge)?;
     let content = Content { payload, headers, trace: trace(&path, peer) };
     let message = NewMessage { lanes: route.lanes.clone(), id: None, content, received_at: now, next_run_at: now };
     Ok((message, claim))
 }
 
-/// Checks the proof that is over the body. The claim on a nonce is given back when it is dropped.
-fn prove(
+/// Checks the proof that needs the body.
+async fn prove(
     table: &Table,
     route: &Compiled,
     head: &Head,
     path: &str,
-    body: &[u8],
+    body: &Bytes,
     now: UnixMillis,
-) -> Result<Option<Claim>, Reject> {
+) -> Result<Proof, Reject> {
     let verifier = match &route.gate {
         // Basic credentials were checked before the body was read.
-        Gate::Open | Gate::Basic(_) => return Ok(None),
+        Gate::Open | Gate::Basic(_) => return Ok(Proof::default()),
         Gate::Hmac(verifier) => verifier,
+        Gate::Forward(forward) => {
+            return Ok(Proof { claim: None, granted: forward.ask(head, path, body).await? });
+        }
     };
     let request = SignedRequest { method: head.method.as_str(), path, headers: &head.headers, body };
     let verified = verifier.verify(&request, now).map_err(|denied| {
         tracing::debug!(target: "hookaido", route = %route.path, reason = %denied, "ingress_auth_denied");
         Reject::Unauthorized(Challenge::Hmac)
     })?;
-    let Some((nonce, until)) = verified.nonce else { return Ok(None) };
-    Ok(Some(table.state.nonces.claim(&route.path, nonce, until, now)?))
+    let Some((nonce, until)) = verified.nonce else { return Ok(Proof::default()) };
+    let claim = table.state.nonces.claim(&route.path, nonce, until, now)?;
+    Ok(Proof { claim: Some(claim), granted: Granted::default() })
 }
 
 /// Stores the message. With a claim this goes on although the sender is gone, because only the outcome says whether the nonce is used.

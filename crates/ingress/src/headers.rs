@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use hookaido_model::JsonMap;
 use hookaido_model::content::push_string;
-use http::header::{CONNECTION, HeaderName};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
@@ -15,12 +15,51 @@ use smallvec::SmallVec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// The headers to keep. `max` bounds the bytes of their names and values.
-pub(crate) fn stored(headers: &HeaderMap, max: u64) -> Result<JsonMap, TooLarge> {
-    let listed = listed_in_connection(headers);
-    let kept = || headers.keys().filter(|name| !dropped(name) && !listed.iter().any(|token| is(name, token)));
+/// What a message is kept with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    /// The request's.
+    pub(crate) sender: &'a HeaderMap,
+    /// Those of them that do not count, because only the authentication server may set them.
+    pub(crate) listed: &'a [HeaderName],
+    /// What it has set.
+    pub(crate) copied: &'a HeaderMap,
+}
+
+impl Kept<'_> {
+    /// The headers to keep. `max` bounds the bytes of their names and values.
+    pub(crate) fn stored(self, max: u64) -> Result<JsonMap, TooLarge> {
+        let Self { sender, listed, copied } = self;
+        let tokens = listed_in_connection(sender);
+        let stays = |name: &&HeaderName| {
+            !is_credential(name) && !is_per_connection(name) && !listed.contains(name) && !named(&tokens, name)
+        };
+        let own = || sender.keys().filter(stays).map(|name| (sender, name));
+        // asked for by name in the configuration, so credentials may be among them
+        let set = || copied.keys().filter(|name| !is_per_connection(name)).map(|name| (copied, name));
+        write(|| own().chain(set()), max)
+    }
+}
+
+/// The headers of a request that another server may judge it by: all but what belongs to the connection or is made anew.
+pub(crate) fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let tokens = listed_in_connection(headers);
+    let mut passed = HeaderMap::with_capacity(headers.keys_len() + 2);
+    for (name, value) in headers {
+        if !is_per_connection(name) && ![CONTENT_LENGTH, EXPECT].contains(name) && !named(&tokens, name) {
+            passed.append(name.clone(), value.clone());
+        }
+    }
+    passed
+}
+
+/// Writes every name with its values.
+fn write<'a, I>(kept: impl Fn() -> I, max: u64) -> Result<JsonMap, TooLarge>
+where
+    I: Iterator<Item = (&'a HeaderMap, &'a HeaderName)>,
+{
     let (mut count, mut size) = (0, 0);
-    for name in kept() {
+    for (headers, name) in kept() {
         let values = headers.get_all(name).iter();
         size += name.as_str().len() + values.map(|value| value.len() + 1).sum::<usize>() - 1;
         count += 1;
@@ -30,7 +69,7 @@ pub(crate) fn stored(headers: &HeaderMap, max: u64) -> Result<JsonMap, TooLarge>
     }
     // Quotes, colon and comma of every pair, and the braces.
     let mut text = Vec::with_capacity(size + 6 * count + 2);
-    for name in kept() {
+    for (headers, name) in kept() {
         text.push(if text.is_empty() { b'{' } else { b',' });
         text.push(b'"');
         push_canonical(&mut text, name);
@@ -43,14 +82,16 @@ pub(crate) fn stored(headers: &HeaderMap, max: u64) -> Result<JsonMap, TooLarge>
     Ok(JsonMap::from_stored(text.into()))
 }
 
-/// Credentials, what belongs to the connection, and what the target of the request says already.
-fn dropped(name: &HeaderName) -> bool {
+/// What proves who sends.
+fn is_credential(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization")
+}
+
+/// What belongs to the connection, and what the target of the request says already.
+fn is_per_connection(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
-        "authorization"
-            | "cookie"
-            | "proxy-authorization"
-            | "host"
+        "host"
             | "connection"
             | "keep-alive"
             | "proxy-authenticate"
@@ -69,8 +110,8 @@ fn listed_in_connection(headers: &HeaderMap) -> SmallVec<[&[u8]; 4]> {
     tokens.filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case(b"close")).take(64).collect()
 }
 
-fn is(name: &HeaderName, token: &[u8]) -> bool {
-    name.as_str().as_bytes().eq_ignore_ascii_case(token)
+fn named(tokens: &[&[u8]], name: &HeaderName) -> bool {
+    tokens.iter().any(|token| name.as_str().as_bytes().eq_ignore_ascii_case(token))
 }
 
 /// The name with a capital at the start and after every `-`. Names of the HTTP library are lower case and need no escape.
@@ -116,6 +157,10 @@ mod tests {
             );
         }
         map
+    }
+
+    fn stored(sender: &HeaderMap, max: u64) -> Result<JsonMap, TooLarge> {
+        Kept { sender, listed: &[], copied: &HeaderMap::new() }.stored(max)
     }
 
     fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -165,6 +210,35 @@ mod tests {
         ]);
         assert_eq!(pairs(&headers), [("X-Forwarded-For".to_owned(), "1.2.3.4".to_owned())]);
         assert!(stored(&map(&[("host", "x")]), 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn listed_headers_come_from_the_answer_alone() {
+        let sender = map(&[("x-user", "forged"), ("x-a", "1"), ("x-org", "forged"), ("connection", "x-org")]);
+        let copied = map(&[("x-org", "7"), ("x-org", "8"), ("authorization", "Bearer up"), ("connection", "close")]);
+        let listed = ["x-user", "x-org", "authorization", "connection"].map(HeaderName::from_static);
+        let kept = Kept { sender: &sender, listed: &listed, copied: &copied };
+        let want = [("X-A", "1"), ("X-Org", "7,8"), ("Authorization", "Bearer up")];
+        assert_eq!(kept.stored(100).unwrap().pairs().unwrap(), want.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        assert_eq!(kept.stored(33), Err(TooLarge), "copied headers count");
+        assert!(kept.stored(34).is_ok());
+    }
+
+    #[test]
+    fn credentials_are_passed_on_and_what_belongs_to_the_connection_is_not() {
+        let headers = map(&[
+            ("authorization", "Bearer z"),
+            ("cookie", "c=1"),
+            ("x-a", "1"),
+            ("host", "x"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("content-length", "2"),
+            ("expect", "100-continue"),
+            ("te", "trailers"),
+        ]);
+        let passed = passed_on(&headers);
+        assert_eq!(passed.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["authorization", "cookie", "x-a"]);
     }
 
     #[test]

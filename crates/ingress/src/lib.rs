@@ -5,6 +5,7 @@
 //! message, and never lets a route without its authentication into a table.
 
 mod error;
+mod forward;
 mod handle;
 mod headers;
 mod limit;
@@ -16,6 +17,7 @@ mod router;
 mod state;
 mod table;
 
+pub use forward::{AuthCaller, AuthCallers, CallAnswer, CallError, CallRequest, Calling};
 pub use handle::{Ingress, handle};
 pub use state::State;
 pub use table::{BuildError, Parts, Table};

@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use crate::State;
 use crate::error::{Challenge, Reject};
+use crate::forward::{AuthCallers, CallError, ForwardGate};
 use crate::limit::Limiter;
 use crate::matcher::Seen;
 use crate::router::Router;
@@ -37,6 +38,8 @@ pub struct Parts<'a> {
     pub secrets: &'a dyn SecretSource,
     /// The named secrets of the configuration.
     pub pools: &'a SecretPools,
+    /// Who asks the authentication server of a URL (`auth forward`).
+    pub forward: &'a AuthCallers<'a>,
     /// Where messages go.
     pub queue: &'a Queue,
     /// Where requests are counted.
@@ -62,9 +65,14 @@ pub enum BuildError {
         /// What is wrong with it.
         source: AuthError,
     },
-    /// `auth forward`.
-    #[error("route {0}: `auth forward` is not supported yet")]
-    Forward(Arc<str>),
+    /// The authentication server of a route cannot be asked.
+    #[error("route {route}: auth forward: {source}")]
+    Forward {
+        /// Path of the route.
+        route: Arc<str>,
+        /// Why.
+        source: CallError,
+    },
     /// The queue has no lane of this pair.
     #[error("route {route}: no lane for the target {target}")]
     Lane {
@@ -114,6 +122,8 @@ pub(crate) enum Gate {
     Basic(BasicAuth),
     /// Checked over the body.
     Hmac(HmacVerifier),
+    /// Another server is asked once the body is there.
+    Forward(ForwardGate),
 }
 
 impl Table {
@@ -195,7 +205,12 @@ impl Gate {
             IngressAuth::Hmac(hmac) => {
                 HmacVerifier::build(hmac, parts.pools, parts.secrets).map(Self::Hmac).map_err(failed)
             }
-            IngressAuth::Forward(_) => Err(BuildError::Forward(Arc::clone(&route.path))),
+            IngressAuth::Forward(forward) => {
+                let gate =
+                    (parts.forward)(&forward.url).and_then(|caller| ForwardGate::new(&route.path, forward, caller));
+                let failed = |source| BuildError::Forward { route: Arc::clone(&route.path), source };
+                gate.map(Self::Forward).map_err(failed)
+            }
         }
     }
 }

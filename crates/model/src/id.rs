@@ -11,6 +11,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::UnixMillis;
+use crate::stack::Stack;
 
 /// Place of a message in its store: 43 bits of milliseconds since the epoch (when it was received), 20 bits of counter.
 /// Ordered by time of receipt; unique in one store.
@@ -98,7 +99,10 @@ impl From<&str> for EnvelopeId {
 impl fmt::Display for EnvelopeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Made(uuid) => write!(f, "evt_{}", uuid.simple()),
+            Self::Made(uuid) => {
+                let (high, low) = uuid.as_u64_pair();
+                Stack::<36>::new().push(b"evt_").hex(high).hex(low).write(f)
+            }
             Self::Given(text) => f.write_str(text),
         }
     }
@@ -121,7 +125,7 @@ pub struct LeaseId {
 
 impl fmt::Display for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "lease_{:016x}{:016x}", self.seq.0, self.token)
+        Stack::<38>::new().push(b"lease_").hex(self.seq.0.cast_unsigned()).hex(self.token).write(f)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod id;
 pub mod retry;
 pub mod secret;
+mod stack;
 pub mod state;
 pub mod time;
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::stack::Stack;
+
 /// Milliseconds since 1970-01-01T00:00:00Z. Negative before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(pub i64);
@@ -78,12 +80,15 @@ impl fmt::Display for UnixMillis {
         let millis = self.0.clamp(FIRST, LAST);
         let (days, in_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
         let (year, month, day) = civil_from_days(days);
+        let [year, month, day, in_day] = [year, month, day, in_day].map(i64::unsigned_abs);
         let (secs, frac) = (in_day / 1000, in_day % 1000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60)?;
+        let mut text = Stack::<24>::new();
+        text.decimal::<4>(year).push(b"-").decimal::<2>(month).push(b"-").decimal::<2>(day).push(b"T");
+        text.decimal::<2>(secs / 3600).push(b":").decimal::<2>(secs / 60 % 60).push(b":").decimal::<2>(secs % 60);
         if frac != 0 {
-            write!(f, ".{frac:03}")?;
+            text.push(b".").decimal::<3>(frac);
         }
-        f.write_str("Z")
+        text.push(b"Z").write(f)
     }
 }
 

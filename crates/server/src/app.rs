@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookaido_auth::{NonceStore, SecretResolver, SecretSource};
 use hookaido_config::{Environment, ProcessEnvironment};
-use hookaido_dispatch::{DispatchParts, Dispatcher, SystemResolver};
+use hookaido_dispatch::{Caller, DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, QueueBackend};
 use hookaido_model::{Clock, SystemClock};
@@ -42,10 +42,12 @@ pub(crate) struct App {
     pub(crate) environment: Arc<ProcessEnvironment>,
     pub(crate) secrets: Arc<SecretResolver>,
     pub(crate) dispatcher: Dispatcher,
+    /// Asks authentication servers.
+    pub(crate) caller: Caller,
     pub(crate) bodies: ByteBudget,
     pub(crate) ingress: Arc<hookaido_ingress::State>,
     /// The pulled routes that are served at present.
-    pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
+    pub(crate) pull: Arc<Mutex<Option<Arc<hookaido_pull::Table>>>>,
     pub(crate) admin: Arc<hookaido_admin::State>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
@@ -76,6 +78,8 @@ impl App {
         let queue = Queue::new(store, Arc::clone(&clock), settings(config));
         let secrets = Arc::new(crate::environment::secrets(&environment));
         let resolver = Arc::new(SystemResolver::default());
+        // its own resolver, so that look-ups of push never hold up ingress
+        let caller = Caller::new(Arc::new(SystemResolver::default()), Arc::clone(&clock));
         let dispatcher = Dispatcher::new(DispatchParts {
             queue: queue.clone(),
             metrics: Arc::clone(&metrics),
@@ -90,7 +94,7 @@ impl App {
         let ingress = ingress_state(path, durable, &bodies, &requests, clock.as_ref())?;
         let app = Self {
             ingress,
-            pull: Mutex::default(),
+            pull: Arc::default(),
             admin: hookaido_admin::State::new(),
             queue,
             clock,
@@ -99,6 +103,7 @@ impl App {
             environment,
             secrets,
             dispatcher,
+            caller,
             bodies,
             logs: logs.clone(),
             tasks: TaskTracker::new(),
@@ -112,6 +117,12 @@ impl App {
 
     /// What runs beside the services until all of them have ended.
     fn spawn_upkeep(&self) {
+        let pull = Arc::clone(&self.pull);
+        self.queue.on_reclaimed(move |lane, messages| {
+            if let Some(table) = &*pull.lock() {
+                table.reclaimed(lane, messages);
+            }
+        });
         self.tasks.spawn(self.queue.clone().run_upkeep(self.upkeep.clone()));
         self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));

@@ -98,6 +98,7 @@ impl App {
             lane,
             secrets: &*self.secrets,
             pools,
+            forward: &|url| crate::forward::forward(&self.caller, url),
             queue: &self.queue,
             metrics: &self.metrics,
             state: &self.ingress,

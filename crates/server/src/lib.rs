@@ -7,6 +7,7 @@
 mod app;
 mod environment;
 mod error;
+mod forward;
 mod generation;
 mod listeners;
 mod load;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookaido_http::{Body, Handler, Peer, Reply, Request, Response, clean_path};
-use hookaido_model::{Clock, State};
+use hookaido_model::{Clock, PULL_TARGET, State};
 use hookaido_queue::Queue;
 use hookaido_queue::store::Stats;
 use hookaido_telemetry::{Metrics, MetricsExporter, QueueGauges};
@@ -35,11 +35,20 @@ impl Handler for MetricsEndpoint {
         Reply::later(async move {
             if let Ok(stats) = queue.stats().await {
                 metrics.set_queue(&gauges(&stats, clock.as_ref()));
+                held(&metrics, &stats);
             }
             let mut response = Response::new(Body::full(exporter.render()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MetricsExporter::CONTENT_TYPE));
             response
         })
+    }
+}
+
+/// Corrects the number of leases that workers hold: cancels end leases, and restarts forget them.
+fn held(metrics: &Metrics, stats: &Stats) {
+    for lane in stats.lanes.iter().filter(|lane| *lane.lane.target == *PULL_TARGET) {
+        let leased = lane.counts.get(usize::from(State::Leased.code())).copied().unwrap_or(0);
+        metrics.pull.route(&lane.lane.route).set_lease_active(leased);
     }
 }
 

@@ -92,3 +92,22 @@ fn every_sample_file_compiles() {
         assert!(errors.is_empty(), "{}: {errors:?}", path.display());
     }
 }
+
+#[test]
+fn every_sample_in_the_pages_compiles() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut pages: Vec<_> = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.push(root.join("README.md"));
+    let mut count = 0;
+    for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = std::fs::read_to_string(page).unwrap();
+        for sample in text.split("```hookaido\n").skip(1) {
+            let sample = sample.split("```").next().unwrap();
+            let compiled = compile(sample.as_bytes(), &environment());
+            let errors: Vec<_> = compiled.errors().map(|error| (error.code, error.message.as_str())).collect();
+            assert!(errors.is_empty(), "{}: {errors:?} in\n{sample}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count > 5, "{count}");
+}

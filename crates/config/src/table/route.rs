@@ -73,8 +73,14 @@ pub(super) static HMAC_AUTH: &[Row] = &[
 
 pub(super) static FORWARD_AUTH: &[Row] = &[
     Row::word("timeout", Kind::PositiveDuration, "2s", "Longest time of the question."),
-    Row::new("copy_headers", Shape::List, Kind::HeaderName, "Headers of the answer that go into the message.").many(),
-    Row::word("body_limit", Kind::SizeOrOff, "off", "Most bytes of the body that are passed on; `off` passes none."),
+    Row::new(
+        "copy_headers",
+        Shape::List,
+        Kind::HeaderName,
+        "Headers of the answer that go into the message, in place of the sender's.",
+    )
+    .many(),
+    Row::word("body_limit", Kind::SizeOrOff, "off", "Most bytes of the body that are passed on; `off` passes all."),
 ];
 
 pub(super) static PUBLISH: &[Row] = &[

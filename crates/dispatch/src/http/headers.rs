@@ -7,7 +7,8 @@ use http::header::{
 };
 
 /// Sent when the message carries none.
-const OUR_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("hookaido/", env!("CARGO_PKG_VERSION")));
+pub(super) const OUR_USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("hookaido/", env!("CARGO_PKG_VERSION")));
 
 /// Headers of the target's block, ready to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From a request to a stored message.
 
-use hookaido_ingress::BuildError;
+use hookaido_ingress::{BuildError, CallError};
 use hookaido_model::config::{Channel, Match};
 use hookaido_telemetry::IngressCounts;
 
@@ -79,6 +79,7 @@ async fn a_route_without_lane_is_not_built() {
         lane: &|_, _| None,
         secrets: &hookaido_auth::FixedSecrets::default(),
         pools: &world.pools,
+        forward: &|_| Err(CallError(String::new())),
         queue: &world.queue,
         metrics: &world.metrics,
         state: &world.state,

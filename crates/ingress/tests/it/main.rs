@@ -4,6 +4,7 @@
 
 mod auth;
 mod flow;
+mod forward;
 mod limits;
 mod nonces;
 mod support;

@@ -1,5 +1,6 @@
 //! A table over a memory store, requests to it, and what came of them.
 
+pub(crate) mod asked;
 pub(crate) mod gated;
 
 use std::collections::HashMap;
@@ -31,6 +32,8 @@ pub(crate) struct World {
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) pools: SecretPools,
     pub(crate) adaptive_backpressure: AdaptiveBackpressure,
+    /// Who is asked by routes with `auth forward`.
+    pub(crate) asked: asked::Asked,
 }
 
 /// A message as a worker gets it.
@@ -72,6 +75,7 @@ impl World {
             rate_limit: None,
             pools: SecretPools::default(),
             adaptive_backpressure: pressure_off(),
+            asked: asked::Asked::default(),
         }
     }
 
@@ -96,6 +100,7 @@ impl World {
             lane: &lane,
             secrets: &FixedSecrets::default(),
             pools: &self.pools,
+            forward: &|url| self.asked.caller(url),
             queue: &self.queue,
             metrics: &self.metrics,
             state: &self.state,

@@ -70,6 +70,6 @@ pub struct ForwardAuth {
     pub timeout: Duration,
     /// Headers taken from a positive answer into the message; names in canonical form.
     pub copy_headers: Vec<String>,
-    /// Most bytes of the body that are passed on; `None` passes none.
+    /// Most bytes of the body that are passed on; `None` passes all.
     pub body_limit: Option<u64>,
 }

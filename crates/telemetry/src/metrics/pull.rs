@@ -17,7 +17,7 @@ const ACK_CONFLICT: Family = family("hookaido_pull_ack_conflict_total", "Acks of
 const NACK_CONFLICT: Family = family("hookaido_pull_nack_conflict_total", "Nacks of a lost lease, by route.");
 const LEASE_ACTIVE: Family = family("hookaido_pull_lease_active", "Leases that workers hold, by route.");
 const LEASE_EXPIRED: Family =
-    family("hookaido_pull_lease_expired_total", "Leases that had run out when a worker used them, by route.");
+    family("hookaido_pull_lease_expired_total", "Leases that ran out in the hands of workers, by route.");
 const SSE_CONNECTIONS: Family = family("hookaido_pull_sse_connections_total", "Streams opened, by route.");
 const SSE_SENT: Family = family("hookaido_pull_sse_messages_sent_total", "Messages sent over streams, by route.");
 const SSE_ACTIVE: Family = family("hookaido_pull_sse_connection_active", "Open streams, by route.");
@@ -71,7 +71,7 @@ pub struct PullRouteCounts {
     pub nack_conflict: u64,
     /// Leases held.
     pub lease_active: u64,
-    /// Leases found expired.
+    /// Leases that ran out.
     pub lease_expired: u64,
 }
 
@@ -157,7 +157,7 @@ impl PullRouteMetrics {
         self.nack_conflict.add(n);
     }
 
-    /// Leases that had run out when a worker acked, nacked or extended them.
+    /// Leases that ran out, so that their messages are queued again.
     pub fn lease_expired(&self, n: u64) {
         self.touch();
         self.lease_expired.add(n);

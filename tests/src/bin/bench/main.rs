@@ -12,6 +12,7 @@
 )]
 
 mod client;
+mod config;
 mod ingress;
 mod load;
 mod nothing;
@@ -72,7 +73,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `bench [--quick] [--large N] [ingress] [queue]`
+/// `bench [--quick] [--large N] [ingress] [queue] [config]`
 async fn measure(arguments: &[String]) -> io::Result<()> {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).and_then(|n| n.parse().ok());
@@ -83,13 +84,16 @@ async fn measure(arguments: &[String]) -> io::Result<()> {
         large: after("--large").unwrap_or(1_000_000),
         folder: tempfile::tempdir_in(".")?,
     };
-    let all = !has("ingress") && !has("queue");
+    let all = !has("ingress") && !has("queue") && !has("config");
     let mut durable_64 = 0.0;
     if all || has("ingress") {
         durable_64 = ingress::measure(&mut bench).await?.durable_64;
     }
     if all || has("queue") {
         queue::measure(&mut bench, durable_64).await?;
+    }
+    if all || has("config") {
+        config::measure(&mut bench)?;
     }
     bench.table.print();
     Ok(())

@@ -105,14 +105,14 @@ impl Drop for Server {
 }
 
 /// The first number behind `name` in a file of `/proc`.
-fn field(path: &str, name: &str) -> u64 {
+pub(crate) fn field(path: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
 /// The release binary beside this one.
-fn product() -> io::Result<PathBuf> {
+pub(crate) fn product() -> io::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("hookaido");
     if path.exists() {
         return Ok(path);
