@@ -6,6 +6,7 @@
 //! those bytes. Nothing here knows how the server works inside.
 
 pub mod binary;
+pub mod client;
 pub mod clock;
 pub mod conn;
 pub mod expect;
@@ -19,6 +20,7 @@ pub mod names;
 pub mod pki;
 pub mod ports;
 pub mod report;
+pub mod rig;
 pub mod run;
 pub mod scenario;
 pub mod server;

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub struct Taken {
     pub at: Instant,
 }
 
-/// The server; it stops when dropped.
+/// The server; it stops when dropped, and its connections with it.
 #[derive(Debug)]
 pub struct Sink {
     shared: Arc<Shared>,
@@ -46,12 +46,17 @@ struct Shared {
     names: Names,
     stopped: AtomicBool,
     state: Mutex<State>,
+    /// Told when answers that are held may go.
+    released: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     taken: Vec<Taken>,
     answered: HashMap<String, usize>,
+    /// Answers with `hold` wait for this.
+    release: bool,
+    connections: Vec<TcpStream>,
 }
 
 struct Call {
@@ -76,6 +81,7 @@ impl Sink {
             names: names.clone(),
             stopped: AtomicBool::new(false),
             state: Mutex::default(),
+            released: Condvar::new(),
         });
         let accepting = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || accepting.accept(&listener));
@@ -99,15 +105,30 @@ impl Sink {
         self.used += taken.len();
         taken
     }
+
+    /// Everything that came so far.
+    pub fn all(&self) -> Vec<Taken> {
+        self.shared.state().taken.clone()
+    }
+
+    /// Lets the answers with `hold` go, those of now and those to come.
+    pub fn release(&self) {
+        self.shared.state().release = true;
+        self.shared.released.notify_all();
+    }
 }
 
 impl Drop for Sink {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
+        self.release();
         // Wakes the acceptor.
         drop(TcpStream::connect(ports::local(self.port)));
         if let Some(acceptor) = self.acceptor.take() {
             drop(acceptor.join());
+        }
+        for connection in &self.shared.state().connections {
+            drop(connection.shutdown(Shutdown::Both));
         }
     }
 }
@@ -124,6 +145,7 @@ impl Shared {
             }
             let Ok(stream) = stream else { continue };
             let shared = Arc::clone(self);
+            shared.state().connections.extend(stream.try_clone());
             // Ends with its connection, at the latest when the server under test is gone.
             std::thread::spawn(move || drop(shared.serve(stream)));
         }
@@ -139,6 +161,10 @@ impl Shared {
             let answer = self.remember(call);
             if let Some(delay) = answer.get("delay_ms").and_then(Value::as_u64) {
                 clock::pause(Duration::from_millis(delay));
+            }
+            if answer.get("hold").and_then(Value::as_bool) == Some(true) {
+                let waiting = self.released.wait_while(self.state(), |state| !state.release);
+                drop(waiting.unwrap_or_else(PoisonError::into_inner));
             }
             if answer.get("close").and_then(Value::as_bool) == Some(true) {
                 break;

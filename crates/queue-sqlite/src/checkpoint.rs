@@ -89,7 +89,7 @@ enum State {
     #[default]
     Idle,
     Asked,
-    Done(Option<Copied>),
+    Done(Result<Copied, ErrorKind>),
     Stopped,
 }
 
@@ -103,12 +103,13 @@ impl Checkpointer {
         Self { desk, thread, rounds: 0, next_at: 0, clean: 0, rest_until: None }
     }
 
-    /// After a commit that left `pages` in the log, `limit` being the size at which it should begin again.
-    pub(crate) fn after_commit(&mut self, conn: &Connection, metrics: &StoreMetrics, pages: u32, limit: u32) {
+    /// After a commit that left `pages` in the log, `limit` being the size at which it should begin again. Whether the disk turned out
+    /// to be full.
+    pub(crate) fn after_commit(&mut self, conn: &Connection, metrics: &StoreMetrics, pages: u32, limit: u32) -> bool {
         let finished = {
             let mut state = self.desk.state.lock();
             match *state {
-                State::Asked | State::Stopped => return,
+                State::Asked | State::Stopped => return false,
                 State::Done(copied) => {
                     *state = State::Idle;
                     Some(copied)
@@ -117,13 +118,14 @@ impl Checkpointer {
             }
         };
         match finished {
-            // In vain (the disk is full, say): not again before the log has grown a good deal.
-            Some(None) => self.next_at = pages.saturating_add(limit),
-            Some(Some(done)) => self.finish(conn, metrics, pages, done),
+            // In vain: not again before the log has grown a good deal.
+            Some(Err(_)) => self.next_at = pages.saturating_add(limit),
+            Some(Ok(done)) => self.finish(conn, metrics, pages, done),
             None if pages < limit => (self.rounds, self.next_at) = (0, 0),
             None if pages >= self.next_at => self.ask(),
             None => {}
         }
+        matches!(finished, Some(Err(ErrorKind::DiskFull)))
     }
 
     /// When nothing waits: lets a log of some size begin again with the next commit.
@@ -133,9 +135,9 @@ impl Checkpointer {
             if let State::Done(done) = *state {
                 *state = State::Idle;
                 match done {
-                    Some(done) if done.copied >= pages => self.clean = pages,
-                    Some(_) => {}
-                    None => self.rest_until = Instant::now().checked_add(REST),
+                    Ok(done) if done.copied >= pages => self.clean = pages,
+                    Ok(_) => {}
+                    Err(_) => self.rest_until = Instant::now().checked_add(REST),
                 }
             }
         }
@@ -191,14 +193,14 @@ impl Desk {
                     return;
                 }
             }
-            let done = passive(conn, metrics);
-            if let Err(error) = &done {
-                let kind: ErrorKind = fault::kind(error);
+            let done = passive(conn, metrics).map_err(|error| {
+                let kind = fault::kind(&error);
                 tracing::warn!(target: "hookaido", error = %error, kind = kind.as_str(), "queue_checkpoint_failed");
-            }
+                kind
+            });
             let mut state = self.state.lock();
             if matches!(*state, State::Asked) {
-                *state = State::Done(done.ok());
+                *state = State::Done(done);
             }
         }
     }

@@ -27,6 +27,11 @@ pub(crate) fn stops_writing(error: &Error) -> bool {
     matches!(kind(error), ErrorKind::DiskFull | ErrorKind::Io | ErrorKind::Busy)
 }
 
+/// The error of a disk on which the reserve has no room.
+pub(crate) fn disk_full() -> Error {
+    Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None)
+}
+
 /// What happened and what to do about it.
 pub(crate) fn reason(error: &Error, path: &Path) -> Arc<str> {
     let path = path.display();

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
+use crate::reserve::Reserve;
 use crate::{OpenError, SqliteOptions};
 
 /// Below this version a checkpoint that runs beside a writer can damage the file (the WAL reset bug).
@@ -26,6 +27,7 @@ pub(crate) struct QueueFile {
     options: SqliteOptions,
     identity: (u64, u64),
     lock: File,
+    pub(crate) reserve: Reserve,
 }
 
 impl QueueFile {
@@ -46,7 +48,8 @@ impl QueueFile {
             }
             return Err(refused);
         }
-        let mut file = Self { path: path.to_owned(), options, identity: (0, 0), lock };
+        let reserve = Reserve::beside(path, options.reserve_bytes);
+        let mut file = Self { path: path.to_owned(), options, identity: (0, 0), lock, reserve };
         let conn = file.connect_first()?;
         file.identity = identity(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok((file, conn))
@@ -151,6 +154,6 @@ fn lock(path: &Path) -> Result<(File, Option<PathBuf>), OpenError> {
     }
     // Who holds it is a courtesy to the reader of the message above; the lock itself does not depend on it.
     let note = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    note.map_err(io)?;
+    let _the_disk_may_be_full = note;
     Ok((file, (!known).then_some(lock)))
 }

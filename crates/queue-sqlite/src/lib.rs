@@ -12,6 +12,7 @@ mod inbox;
 mod lanes;
 mod options;
 mod reader;
+mod reserve;
 mod row;
 mod schema;
 mod shared;

@@ -14,6 +14,8 @@ pub struct SqliteOptions {
     pub checkpoint_bytes: u32,
     /// Size above which the write-ahead log file is cut to nothing in an idle moment.
     pub log_limit_bytes: u64,
+    /// Room kept back beside the file, in bytes, so that messages can be settled while the disk is full.
+    pub reserve_bytes: u64,
     /// Largest size of the file, in bytes; `None` leaves it to the disk.
     pub size_limit: Option<u64>,
     /// Operations that may wait for the writer; more are refused.
@@ -31,6 +33,7 @@ impl Default for SqliteOptions {
             cache_bytes: 8 << 20,
             checkpoint_bytes: 16 << 20,
             log_limit_bytes: 128 << 20,
+            reserve_bytes: 32 << 20,
             size_limit: None,
             max_waiting: 16_384,
             max_waiting_bytes: 64 << 20,

@@ -29,8 +29,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the queue file at `path`, creating it and its folders as needed. Beside it lie `-wal`, `-shm` and `.lock` files of the
-    /// same name.
+    /// Opens the queue file at `path`, creating it and its folders as needed. Beside it lie `-wal`, `-shm`, `.lock` and
+    /// `.reserve` files of the same name.
     ///
     /// Dropping the store ends its threads after what waits is done; [`Store::close`] also tells when that has happened.
     ///

@@ -115,12 +115,17 @@ impl Writer {
         // However this ends, nobody waits for ever.
         let _end = Abandon(Arc::clone(&self.shared));
         let mut conn = Some(conn);
+        if self.shared.file.reserve.take().is_err() {
+            self.stop_writing(&fault::disk_full());
+        }
         loop {
             if let Some(open) = conn.as_mut() {
                 match self.session(open) {
                     Ok(End::Closed) => break,
                     Ok(End::Reconnect) => {}
-                    Err(error) => self.stop_writing(&error),
+                    Err(error) => {
+                        self.stop_writing(&error);
+                    }
                 }
             }
             drop(conn.take());
@@ -176,11 +181,14 @@ impl Writer {
         }))
     }
 
-    /// From now on new messages are refused, until a probe succeeds.
-    fn stop_writing(&mut self, error: &rusqlite::Error) {
+    /// From now on new messages are refused, until a probe succeeds. Whether the rest may go on, in the room of the reserve.
+    fn stop_writing(&mut self, error: &rusqlite::Error) -> bool {
+        let full = matches!(fault::kind(error), hookaido_telemetry::ErrorKind::DiskFull);
+        let room = full && self.shared.file.reserve.give_up();
         let reason = fault::reason(error, &self.shared.file.path);
         self.probe_at = Some(Instant::now() + self.shared.options.probe_every);
         self.shared.set_health(Health::ReadOnly { reason });
+        room
     }
 
     /// Tries to write as much as a message needs. `false`: the connection should be made anew.
@@ -189,8 +197,9 @@ impl Writer {
             self.moved_away();
             return true;
         }
-        let tried =
-            idle::start_over(session.conn, &self.shared.metrics).and_then(|()| idle::write_and_erase(session.conn));
+        let tried = idle::start_over(session.conn, &self.shared.metrics)
+            .and_then(|()| self.keep_room(session.conn))
+            .and_then(|()| idle::write_and_erase(session.conn));
         if !session.conn.is_autocommit() {
             let _gone_with_the_connection = session.conn.execute_batch("ROLLBACK");
         }

@@ -8,7 +8,7 @@ use hookaido_queue::store::StoreError;
 use hookaido_telemetry::StoreOp;
 
 use super::tx::{Fault, Tx};
-use super::{Session, Writer, enqueue, lease, prune, settle, transition};
+use super::{Session, Writer, enqueue, idle, lease, prune, settle, transition};
 use crate::fault;
 use crate::inbox::{Job, Op};
 use crate::lanes::Pair;
@@ -46,6 +46,7 @@ impl Writer {
 
     /// Does all of `ops` in one transaction.
     fn write(&mut self, session: &mut Session<'_>, ops: &mut Vec<Op>) {
+        let mut may_start_over = true;
         // What failed by itself is answered at once and left out of the next try.
         while !ops.is_empty() {
             let begun = Instant::now();
@@ -60,7 +61,15 @@ impl Writer {
                     self.shared.metrics.error(StoreOp::WriteTx, fault::kind(&failed.error));
                     ops.remove(at).fail(&fault::to_store_error(&failed.error));
                 }
-                _ => self.fail_all(&failed, ops),
+                _ => {
+                    let full = matches!(fault::kind(&failed.error), hookaido_telemetry::ErrorKind::DiskFull);
+                    let mut room = self.stop_writing(&failed.error);
+                    if full && !room && std::mem::take(&mut may_start_over) {
+                        // The log has a place already when it begins anew.
+                        room = idle::start_over(session.conn, &self.shared.metrics).is_ok();
+                    }
+                    self.fail_all(&failed, ops, room);
+                }
             }
         }
         self.answer(ops);
@@ -123,12 +132,11 @@ impl Writer {
         self.changes.clear();
     }
 
-    /// Nothing of the batch was stored.
-    fn fail_all(&mut self, failed: &Failed, ops: &mut Vec<Op>) {
+    /// Nothing of the batch was stored. If there is `room` now, leaves in `ops` what is no new message.
+    fn fail_all(&self, failed: &Failed, ops: &mut Vec<Op>, room: bool) {
         self.shared.metrics.error(StoreOp::TxCommit, fault::kind(&failed.error));
-        self.stop_writing(&failed.error);
         let error = StoreError::Unavailable(fault::reason(&failed.error, &self.shared.file.path));
-        for op in ops.drain(..) {
+        for op in ops.extract_if(.., |op| !room || matches!(op, Op::Enqueue(_))) {
             op.fail(&error);
         }
     }

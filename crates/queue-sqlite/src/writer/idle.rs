@@ -6,22 +6,47 @@ use hookaido_telemetry::StoreMetrics;
 use rusqlite::Connection;
 
 use super::{Session, Writer};
-use crate::checkpoint;
 use crate::file::PAGE;
+use crate::{checkpoint, fault};
 
 /// Free pages that are kept for new messages.
 const KEEP_FREE: i64 = (16 << 20) / PAGE as i64;
 /// Pages given back in one transaction.
 const SLICE: i64 = 256;
+/// Size at which the log begins again while the disk is full.
+const SMALL_LOG: u32 = 1 << 20;
+/// Slices of free pages that one probe gives back to the disk.
+const SLICES: u32 = 32;
 /// Bytes of content that a probe writes.
 const PROBE: i64 = 64 << 10;
 
 impl Writer {
     /// After a batch: keeps the log from growing.
     pub(super) fn after_commit(&mut self, session: &Session<'_>) {
-        let limit = self.shared.options.checkpoint_bytes / PAGE;
+        // A log that cannot grow is begun anew early.
+        let limit = if self.probe_at.is_some() { SMALL_LOG } else { self.shared.options.checkpoint_bytes };
+        let limit = limit.min(self.shared.options.checkpoint_bytes) / PAGE;
         let pages = self.pages.load(Ordering::Relaxed);
-        self.checkpointer.after_commit(session.conn, &self.shared.metrics, pages, limit);
+        if self.checkpointer.after_commit(session.conn, &self.shared.metrics, pages, limit) {
+            // Before the log takes what is left.
+            self.stop_writing(&fault::disk_full());
+        }
+    }
+
+    /// Takes the reserve again. As long as there is no room for it, gives free pages of the file back to the disk.
+    pub(super) fn keep_room(&self, conn: &Connection) -> rusqlite::Result<()> {
+        for _ in 0..SLICES {
+            if self.shared.file.reserve.take().is_ok() {
+                return Ok(());
+            }
+            if free_and_all(conn)?.0 == 0 {
+                break;
+            }
+            give_back(conn, SLICE)?;
+            // Cuts the file; and the log, in case it is what takes the room.
+            checkpoint::truncate(conn, &self.shared.metrics)?;
+        }
+        self.shared.file.reserve.take().map_err(|_full| fault::disk_full())
     }
 
     /// Nothing waits.
@@ -56,7 +81,7 @@ impl Writer {
     /// Gives back one slice of free pages after the other until somebody waits.
     fn shrink(&mut self, conn: &Connection) {
         while self.shrinking && self.shared.inbox.is_empty() {
-            let slice = conn.execute_batch(&format!("PRAGMA incremental_vacuum({SLICE})"));
+            let slice = give_back(conn, SLICE);
             let left = slice.and_then(|()| free_and_all(conn));
             self.shrinking = left.is_ok_and(|(free, _)| free > KEEP_FREE);
             let pages = self.pages.load(Ordering::Relaxed);
@@ -64,6 +89,14 @@ impl Writer {
             self.checkpointer.after_commit(conn, &self.shared.metrics, pages, limit);
         }
     }
+}
+
+/// Cuts up to `pages` free pages off the file, in one transaction. Every step of the statement cuts one.
+fn give_back(conn: &Connection, pages: i64) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut steps = statement.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(())
 }
 
 fn free_and_all(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
@@ -89,4 +122,22 @@ pub(super) fn write_and_erase(conn: &Connection) -> rusqlite::Result<()> {
          DELETE FROM content WHERE id = -1;
          COMMIT;"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slice_is_one_transaction_of_many_pages() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "PRAGMA auto_vacuum = INCREMENTAL; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(400000)); DELETE FROM t;",
+        )
+        .unwrap();
+        let (free, all) = free_and_all(&conn).unwrap();
+        assert!(free > 90, "{free}");
+        give_back(&conn, 60).unwrap();
+        assert_eq!(free_and_all(&conn).unwrap(), (free - 60, all - 60));
+    }
 }
