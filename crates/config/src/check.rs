@@ -27,6 +27,11 @@ impl Checked<'_> {
     }
 }
 
+/// Checks what holds whatever else is wrong with a file: names that are used twice.
+pub(crate) fn check_names(lowering: &mut Lowering, routes: &[LoweredRoute]) {
+    routes::names(lowering, routes);
+}
+
 /// Checks everything.
 pub(crate) fn check(lowering: &mut Lowering, checked: &Checked<'_>) {
     listeners::check(lowering, checked);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hookaido_model::config::{Config, PullApi, QueueBackend, Tracing};
 use hookaido_syntax::{Diagnostic, MAX_DIAGNOSTICS, Span, Tree, parse};
 
-use crate::check::{Checked, check};
+use crate::check::{Checked, check, check_names};
 use crate::lower::{self, Defaults, Lowering};
 use crate::placeholder::{RawVar, Resolver};
 use crate::read::{Section, read};
@@ -153,6 +153,8 @@ fn meaning(tree: &Tree, environment: &dyn Environment, intact: bool) -> (Vec<Dia
             routes: &routes,
         };
         check(&mut lowering, &checked);
+    } else {
+        check_names(&mut lowering, &routes);
     }
     let pulled = routes.iter().any(|route| route.pulled);
     let config = Config {

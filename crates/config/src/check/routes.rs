@@ -28,6 +28,13 @@ pub(super) fn check(lowering: &mut Lowering, checked: &Checked<'_>) {
     one_backend(lowering, checked.routes);
 }
 
+/// Names that must be unique among routes.
+pub(super) fn names(lowering: &mut Lowering, routes: &[LoweredRoute]) {
+    unique_paths(lowering, routes);
+    unique_pull_paths(lowering, routes);
+    unique_endpoints(lowering, routes);
+}
+
 /// Reports routes with the path of an earlier one; gives back their indices.
 fn unique_paths(lowering: &mut Lowering, routes: &[LoweredRoute]) -> Vec<usize> {
     let mut first: HashMap<&str, Span> = HashMap::with_capacity(routes.len());
