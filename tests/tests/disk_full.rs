@@ -25,7 +25,7 @@ admin_api { listen {{admin}} }
 const DISK: usize = 128 << 20;
 const BALLAST: usize = 80 << 20;
 /// Bytes of the ballast that are left after some of it is thrown out.
-const LESS: u64 = 56 << 20;
+const LESS: u64 = 16 << 20;
 /// Bytes of a webhook.
 const BODY: usize = 192 << 10;
 

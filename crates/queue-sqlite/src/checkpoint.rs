@@ -76,6 +76,8 @@ pub(crate) struct Checkpointer {
     clean: u32,
     /// After a failure: no idle moment is used before.
     rest_until: Option<Instant>,
+    /// The one under way began before the disk took writes again: its failure says nothing any more.
+    outdated: bool,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +102,7 @@ impl Checkpointer {
         let work = Arc::clone(&desk);
         let thread = std::thread::Builder::new().name("queue-checkpoint".into());
         let thread = thread.spawn(move || work.serve(&conn, &metrics)).ok();
-        Self { desk, thread, rounds: 0, next_at: 0, clean: 0, rest_until: None }
+        Self { desk, thread, rounds: 0, next_at: 0, clean: 0, rest_until: None, outdated: false }
     }
 
     /// After a commit that left `pages` in the log, `limit` being the size at which it should begin again. Whether the disk turned out
@@ -117,7 +119,9 @@ impl Checkpointer {
                 State::Idle => None,
             }
         };
+        let outdated = finished.is_some() && std::mem::take(&mut self.outdated);
         match finished {
+            Some(Err(_)) if outdated => self.next_at = 0,
             // In vain: not again before the log has grown a good deal.
             Some(Err(_)) => self.next_at = pages.saturating_add(limit),
             Some(Ok(done)) => self.finish(conn, metrics, pages, done),
@@ -125,7 +129,18 @@ impl Checkpointer {
             None if pages >= self.next_at => self.ask(),
             None => {}
         }
-        matches!(finished, Some(Err(ErrorKind::DiskFull)))
+        !outdated && matches!(finished, Some(Err(ErrorKind::DiskFull)))
+    }
+
+    /// Writing works again: what failed before is forgotten, so that it does not stop new messages once more.
+    pub(crate) fn forget(&mut self) {
+        let mut state = self.desk.state.lock();
+        match *state {
+            State::Done(_) => *state = State::Idle,
+            State::Asked => self.outdated = true,
+            State::Idle | State::Stopped => {}
+        }
+        (self.next_at, self.rest_until) = (0, None);
     }
 
     /// When nothing waits: lets a log of some size begin again with the next commit.
@@ -137,6 +152,7 @@ impl Checkpointer {
                 match done {
                     Ok(done) if done.copied >= pages => self.clean = pages,
                     Ok(_) => {}
+                    Err(_) if std::mem::take(&mut self.outdated) => {}
                     Err(_) => self.rest_until = Instant::now().checked_add(REST),
                 }
             }

@@ -206,6 +206,7 @@ impl Writer {
         match tried {
             Ok(()) => {
                 self.probe_at = None;
+                self.checkpointer.forget();
                 self.shared.set_health(Health::Writable);
                 true
             }
