@@ -159,8 +159,13 @@ impl Rig {
 
 /// Asks again until there is an answer, within [`PATIENCE`]; `what` tells what was waited for.
 pub fn await_that<T>(what: &str, ask: impl FnMut() -> Option<T>) -> Attempt<T> {
-    clock::poll(PATIENCE, Duration::from_millis(10), ask)
-        .ok_or_else(|| Fail(format!("waited {} s in vain: {what}", PATIENCE.as_secs())))
+    await_within(PATIENCE, what, ask)
+}
+
+/// As [`await_that`], within a time of its own.
+pub fn await_within<T>(patience: Duration, what: &str, ask: impl FnMut() -> Option<T>) -> Attempt<T> {
+    clock::poll(patience, Duration::from_millis(10), ask)
+        .ok_or_else(|| Fail(format!("waited {} s in vain: {what}", patience.as_secs())))
 }
 
 /// The binary under test, built once a test process.

@@ -2,7 +2,7 @@
 
 use e2e::client::Client;
 use e2e::fail::{Attempt, Fail};
-use e2e::rig::{PATIENCE, Rig, await_that};
+use e2e::rig::{PATIENCE, Rig, await_that, await_within};
 use e2e::sink::Sink;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -150,8 +150,10 @@ fn everything_accepted_is_there_after_ctrl_c_and_after_a_kill() -> Attempt<()> {
         assert_eq!(cast.worker.drain("/pull/github", "0s")?, ["a", "b", "c"], "after {signal}");
         assert_eq!(cast.worker.drain("/pull/jobs", "0s")?, ["job"], "after {signal}");
     }
-    let dead =
-        await_that("two dead letters", || Some(cast.items("/dlq?include_payload=1")).filter(|dead| dead.len() == 2))?;
+    // A push that the kill caught in flight is tried again when its lease ends: 35 s, the time-out and a margin.
+    let dead = await_within(Duration::from_secs(90), "two dead letters", || {
+        Some(cast.items("/dlq?include_payload=1")).filter(|dead| dead.len() == 2)
+    })?;
     let mut payloads: Vec<&str> = dead.iter().map(|letter| member(letter, "payload_b64")).collect();
     payloads.sort_unstable();
     assert_eq!(payloads, ["S0lMTA==", "SU5U"], "KILL and INT: {dead:?}");
