@@ -18,11 +18,11 @@ check: ## what CI runs before the tests
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) xtask tidy
 
-bench: ## the table of docs/performance.md, on this machine, a few minutes
+bench: build ## the table of docs/performance.md, on this machine, a few minutes
 	$(CARGO) run --release --package e2e --bin bench
 
 soak: ## long fault tests: many kill -9 cycles under load
-	$(CARGO) test --release --package e2e -- --include-ignored soak
+	$(CARGO) test --release --package e2e --test crash -- --include-ignored soak
 
 interop: ## checks against other languages' tools; says what it skips
 	$(CARGO) xtask interop
