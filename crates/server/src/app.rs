@@ -123,7 +123,7 @@ impl App {
                 table.reclaimed(lane, messages);
             }
         });
-        self.tasks.spawn(self.queue.clone().run_upkeep(self.upkeep.clone()));
+        self.tasks.spawn(keep_up(self.queue.clone(), self.upkeep.clone(), self.tasks.clone()));
         self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
         let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));
@@ -139,6 +139,14 @@ impl App {
                 metrics.set_log_drops(logs.dropped());
             }
         });
+    }
+}
+
+/// Runs the upkeep of the queue, and again should it ever break: without it no expired lease would come back.
+async fn keep_up(queue: Queue, stop: CancellationToken, tasks: TaskTracker) {
+    while let Err(error) = tasks.spawn(queue.clone().run_upkeep(stop.clone())).await {
+        tracing::error!(target: "hookaido", err = %error, "queue_upkeep_failed");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
