@@ -1,7 +1,7 @@
 //! The lanes of a file and how many messages each holds by state.
 //!
 //! The writer is the only one that changes anything here, always after a commit; everybody may read. The same numbers are stored in
-//! table `tally`, so that opening a file counts nothing.
+//! table `tally`, but for the messages in bundles, so that opening a file counts no messages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ struct Registry {
 pub(crate) struct LaneEntry {
     pub(crate) lane: Arc<Lane>,
     counts: [AtomicU64; 5],
+    bundled: AtomicU64,
     oldest: Mutex<Oldest>,
 }
 
@@ -44,7 +45,18 @@ pub(crate) struct Oldest {
 impl LaneEntry {
     fn new(lane: Lane, counts: [u64; 5]) -> Self {
         let oldest = Mutex::new(Oldest { from: Seq(0), version: 0 });
-        Self { lane: Arc::new(lane), counts: counts.map(AtomicU64::new), oldest }
+        Self { lane: Arc::new(lane), counts: counts.map(AtomicU64::new), bundled: AtomicU64::new(0), oldest }
+    }
+
+    /// Of the queued messages, those that lie in a bundle and have no row of their own.
+    pub(crate) fn bundled(&self) -> u64 {
+        self.bundled.load(Ordering::Relaxed)
+    }
+
+    /// Messages in one state that have a row of their own.
+    pub(crate) fn rows(&self, state: State) -> u64 {
+        let bundled = if state == State::Queued { self.bundled() } else { 0 };
+        self.count(state).saturating_sub(bundled)
     }
 
     /// Messages by [`State::code`].
@@ -57,11 +69,12 @@ impl LaneEntry {
         self.counts.get(usize::from(state.code())).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    /// Writer only, after a commit.
-    pub(crate) fn set_counts(&self, counts: [u64; 5]) {
+    /// Writer only, after a commit: all messages by state, and how many of the queued lie in bundles.
+    pub(crate) fn set_counts(&self, counts: [u64; 5], bundled: u64) {
         for (cell, count) in self.counts.iter().zip(counts) {
             cell.store(count, Ordering::Relaxed);
         }
+        self.bundled.store(bundled, Ordering::Relaxed);
     }
 
     /// Where to begin to look for the oldest queued message.
@@ -107,7 +120,24 @@ impl Lanes {
             }
             lanes.add(lane, counts);
         }
+        lanes.load_bundled(conn)?;
         Ok(lanes)
+    }
+
+    /// What lies in bundles is not in the table of counts.
+    fn load_bundled(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let mut rows = conn.prepare("SELECT lane, sum(count - taken) FROM bundle GROUP BY lane")?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let (lane, bundled) = (LaneId(row.get(0)?), row.get::<_, i64>(1)?.max(0).cast_unsigned());
+            let entry = self.get(lane).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, i64::from(lane.0)))?;
+            let mut counts = entry.counts();
+            if let Some(queued) = counts.get_mut(usize::from(State::Queued.code())) {
+                *queued += bundled;
+            }
+            entry.set_counts(counts, bundled);
+        }
+        Ok(())
     }
 
     /// Writer only, after the commit that created the lane.

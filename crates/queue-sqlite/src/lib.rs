@@ -4,6 +4,7 @@
 //! retention cadence are not its business: they live in `hookaido_queue`.
 
 mod answer;
+mod bundle;
 mod checkpoint;
 mod content;
 mod fault;

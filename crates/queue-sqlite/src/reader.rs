@@ -4,6 +4,7 @@
 //! before the answer is sent.
 
 mod attempts;
+mod bundles;
 mod list;
 mod stats;
 

@@ -6,9 +6,8 @@ use hookaido_model::{DeadReason, Envelope, EnvelopeId, Lane, LeaseId, Seq, State
 use rusqlite::Row;
 
 /// Columns that [`envelope`] reads, in its order.
-pub(crate) const ENVELOPE_COLUMNS: &str =
-    "seq, lane, state, next_run_at, attempt, nonce, token, lease_until, received_at, given_id, dead_reason, content";
-/// The last of them: where the content is, if not under `seq`.
+pub(crate) const ENVELOPE_COLUMNS: &str = "seq, lane, state, next_run_at, attempt, nonce, token, lease_until, received_at, given_id, dead_reason, content, part";
+/// The last two of them: where the content is, if not under `seq`, and where in a bundle.
 pub(crate) const CONTENT_COLUMN: usize = 11;
 
 /// The id of a message.

@@ -15,7 +15,8 @@ use crate::OpenError;
 const APPLICATION_ID: i32 = 0x484f_4f4b;
 
 /// The schema's history; the version of a file is how many of these it has seen.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_queue.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_queue.sql"), include_str!("../migrations/0002_bundle.sql")];
 
 /// Refuses files that are not ours without changing a byte of them.
 pub(crate) fn check_kind(path: &Path) -> Result<(), OpenError> {

@@ -5,10 +5,12 @@
 //! decides policy. While the disk refuses, it answers at once and tries again by itself.
 
 mod batch;
+mod bundles;
 mod enqueue;
 mod find;
 mod idle;
 mod lease;
+mod pick;
 mod places;
 mod prune;
 mod settle;
@@ -47,6 +49,7 @@ pub(crate) struct Writer {
     lanes: Vec<Arc<LaneEntry>>,
     places: Places,
     random: Random,
+    kept: bundles::Kept,
     depth: u64,
     next_attempt: i64,
     changes: Changes,
@@ -95,6 +98,7 @@ impl Writer {
         Ok(Self {
             places: Places::load(conn)?,
             random: Random::default(),
+            kept: bundles::Kept::default(),
             depth,
             next_attempt: last.unwrap_or(0) + 1,
             changes: Changes::default(),

@@ -1,7 +1,8 @@
 //! Lists of messages by lane, state and time of receipt.
 //!
 //! Each state has its own way: few messages come from the index of their state and are sorted; many are met soon when the table is
-//! read in order of receipt. The counters in memory say which it is, and which states need not be looked at.
+//! read in order of receipt. The counters in memory say which it is, and which states need not be looked at. Queued messages without a
+//! row of their own come from [`super::bundles`].
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -12,6 +13,7 @@ use hookaido_queue::store::ListQuery;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
+use super::bundles;
 use crate::lanes::{LaneEntry, Lanes};
 use crate::{content, row};
 
@@ -48,20 +50,24 @@ pub(super) fn wanted_lanes(lanes: &Lanes, route: Option<&str>, target: Option<&s
     wanted
 }
 
-struct Filter<'q> {
-    query: &'q ListQuery,
-    lanes: &'q Lanes,
-    wanted: &'q [Arc<LaneEntry>],
+/// What is wanted.
+pub(super) struct Filter<'q> {
+    pub(super) query: &'q ListQuery,
+    pub(super) lanes: &'q Lanes,
+    pub(super) wanted: &'q [Arc<LaneEntry>],
 }
 
-struct Placed {
-    seq: Seq,
-    content: i64,
-    envelope: Envelope,
+/// A message that was found, and where its content is.
+pub(super) struct Placed {
+    pub(super) seq: Seq,
+    pub(super) content: i64,
+    /// Where it begins in the content of a bundle.
+    pub(super) part: Option<i64>,
+    pub(super) envelope: Envelope,
 }
 
 impl Filter<'_> {
-    fn wants(&self, state: State) -> bool {
+    pub(super) fn wants(&self, state: State) -> bool {
         self.query.states.is_empty() || self.query.states.contains(&state)
     }
 
@@ -69,7 +75,7 @@ impl Filter<'_> {
         let mut many = Vec::new();
         let mut found = Vec::new();
         for state in State::ALL.into_iter().filter(|state| self.wants(*state)) {
-            match self.wanted.iter().map(|entry| entry.count(state)).sum::<u64>() {
+            match self.wanted.iter().map(|entry| entry.rows(state)).sum::<u64>() {
                 0 => {}
                 count if count <= FEW || state >= State::Delivered => found.extend(self.select(conn, by_index(state))?),
                 _ => many.push(state.code().to_string()),
@@ -78,6 +84,9 @@ impl Filter<'_> {
         if !many.is_empty() {
             let source = format!("message NOT INDEXED WHERE state IN ({})", many.join(","));
             found.extend(self.select(conn, &source)?);
+        }
+        if self.wants(State::Queued) && self.wanted.iter().any(|entry| entry.bundled() > 0) {
+            found.extend(bundles::select(conn, self)?);
         }
         Ok(found)
     }
@@ -113,6 +122,9 @@ impl Filter<'_> {
                 let row = by_seq.query_row((seq.0,), |row| self.placed(row)).optional()?;
                 hit = row.filter(|placed| placed.envelope.id == *id);
             }
+            if let (None, Some((seq, nonce))) = (&hit, id.place()) {
+                hit = bundles::find(conn, self, seq, nonce)?;
+            }
             if hit.is_none() {
                 hit = by_text.query_row((id.to_string(),), |row| self.placed(row)).optional()?;
             }
@@ -128,7 +140,8 @@ impl Filter<'_> {
         let (seq, lane) = (Seq(row.get(0)?), LaneId(row.get(1)?));
         let lane = self.lanes.get(lane).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, i64::from(lane.0)))?;
         let content = row.get::<_, Option<i64>>(row::CONTENT_COLUMN)?.unwrap_or(seq.0);
-        Ok(Placed { seq, content, envelope: row::envelope(row, Arc::clone(&lane.lane))? })
+        let part = row.get(row::CONTENT_COLUMN + 1)?;
+        Ok(Placed { seq, content, part, envelope: row::envelope(row, Arc::clone(&lane.lane))? })
     }
 }
 
@@ -146,7 +159,13 @@ fn by_index(state: State) -> &'static str {
 fn add_content(conn: &Connection, found: &mut [Placed]) -> rusqlite::Result<()> {
     let mut statement = conn.prepare_cached("SELECT headers, trace, payload FROM content WHERE id = ?1")?;
     for placed in found {
-        let content = statement.query_row((placed.content,), |row| content::from_row(row, 0))?;
+        if placed.envelope.content.is_some() {
+            continue;
+        }
+        let content = statement.query_row((placed.content,), |row| match placed.part {
+            None => content::from_row(row, 0),
+            Some(offset) => bundles::content(row.get_ref(2)?.as_blob()?, offset),
+        })?;
         placed.envelope.content = Some(Arc::new(content));
     }
     Ok(())

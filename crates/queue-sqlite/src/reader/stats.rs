@@ -18,6 +18,8 @@ pub(crate) fn stats(conn: &Connection, lanes: &Lanes) -> rusqlite::Result<Stats>
     let mut earliest = conn.prepare_cached(
         "SELECT next_run_at FROM message INDEXED BY message_ready WHERE lane = ?1 AND state = 0 ORDER BY next_run_at LIMIT 1",
     )?;
+    let mut bundled =
+        conn.prepare_cached("SELECT head FROM bundle INDEXED BY bundle_lane WHERE lane = ?1 ORDER BY seq LIMIT 1")?;
     let mut stats = Stats::default();
     for entry in lanes.all() {
         let counts = entry.counts();
@@ -27,10 +29,18 @@ pub(crate) fn stats(conn: &Connection, lanes: &Lanes) -> rusqlite::Result<Stats>
             oldest_queued_received_at: None,
             earliest_queued_next_run_at: None,
         };
-        if entry.count(State::Queued) > 0 {
+        if entry.rows(State::Queued) > 0 {
             of_lane.oldest_queued_received_at = oldest_received(&mut oldest, &entry)?;
             let at = earliest.query_row((entry.lane.id.0,), |row| row.get(0)).optional()?;
             of_lane.earliest_queued_next_run_at = at.map(UnixMillis);
+        }
+        if entry.bundled() > 0 {
+            // Whatever is bundled is ready from its receipt on.
+            let head: Option<i64> = bundled.query_row((entry.lane.id.0,), |row| row.get(0)).optional()?;
+            let at = head.map(|head| row::received_at(Seq(head)));
+            for age in [&mut of_lane.oldest_queued_received_at, &mut of_lane.earliest_queued_next_run_at] {
+                *age = age.take().into_iter().chain(at).min();
+            }
         }
         stats.lanes.push(of_lane);
     }

@@ -8,7 +8,7 @@ use hookaido_queue::store::StoreError;
 use hookaido_telemetry::StoreOp;
 
 use super::tx::{Fault, Tx};
-use super::{Session, Writer, enqueue, idle, lease, prune, settle, transition};
+use super::{Session, Writer, bundles, enqueue, idle, lease, prune, settle, transition};
 use crate::fault;
 use crate::inbox::{Job, Op};
 use crate::lanes::Pair;
@@ -96,6 +96,7 @@ impl Writer {
             lanes: &self.lanes,
             places: &mut self.places,
             random: &mut self.random,
+            kept: &mut self.kept,
             committed_depth: self.depth,
             next_attempt: self.next_attempt,
             changes: std::mem::take(&mut self.changes),
@@ -107,7 +108,7 @@ impl Writer {
                 break;
             }
         }
-        let stored = if failed.is_none() { store_tallies(&mut tx) } else { Ok(()) };
+        let stored = if failed.is_none() { finish(&mut tx) } else { Ok(()) };
         self.changes = tx.changes;
         if let Some(failed) = failed {
             return Err(failed);
@@ -129,6 +130,7 @@ impl Writer {
             tracing::error!(target: "hookaido", error = %error, "queue_rollback_failed");
         }
         self.places.forget();
+        self.kept.clear();
         self.changes.clear();
     }
 
@@ -154,7 +156,7 @@ impl Writer {
         for (at, change) in self.changes.touched() {
             let Some(entry) = self.lanes.get(at) else { continue };
             if change.counts_change() {
-                entry.set_counts(change.apply(entry.counts()));
+                entry.set_counts(change.apply(entry.counts()), change.bundled(entry));
             }
             if let Some(seq) = change.lowest {
                 entry.queued_at(seq);
@@ -248,12 +250,24 @@ fn run<I, O>(
     Ok(())
 }
 
-/// Writes the counts of every lane that changed.
+/// Writes what the operations left for the end.
+fn finish(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
+    let written = bundles::write(tx).and_then(|()| tx.drop_released());
+    match written {
+        Ok(()) => store_tallies(tx),
+        Err(Fault::Sql(error)) => Err(error),
+        // Neither refuses anything; were it so, nothing must be committed.
+        Err(Fault::Refused(error)) => Err(rusqlite::Error::ToSqlConversionFailure(error.into())),
+    }
+}
+
+/// Writes the counts of every lane whose rows changed in number.
 fn store_tallies(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
     let Tx { sql, lanes, changes, .. } = tx;
     for (at, change) in changes.touched().filter(|(_, change)| change.counts_change()) {
         let Some(entry) = lanes.get(at) else { continue };
-        let [queued, leased, delivered, dead, canceled] = change.apply(entry.counts()).map(u64::cast_signed);
+        let Some(counts) = change.rows(entry) else { continue };
+        let [queued, leased, delivered, dead, canceled] = counts.map(u64::cast_signed);
         sql.put_tally.execute((entry.lane.id.0, queued, leased, delivered, dead, canceled))?;
     }
     Ok(())

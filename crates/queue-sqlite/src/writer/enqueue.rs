@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use hookaido_model::{EnvelopeId, Seq, State, UnixMillis};
+use hookaido_model::{EnvelopeId, LaneId, Seq, State, UnixMillis};
 use hookaido_queue::store::{Admission, Enqueue, Enqueued, NewMessage, StoreError};
 
-use super::find;
 use super::tx::{Fault, Tx};
+use super::{bundles, find};
+use crate::bundle::ENOUGH_BYTES;
 use crate::fault::corrupt;
 use crate::{content, row};
 
@@ -16,12 +17,18 @@ pub(crate) fn enqueue(tx: &mut Tx<'_, '_>, op: &Enqueue) -> Result<Enqueued, Fau
     let incoming = check(tx, op)?;
     let dropped = match Admission::decide(op.limits, tx.depth(), incoming) {
         Admission::Admit => 0,
-        Admission::MakeRoom(n) => make_room(tx, n)?,
+        Admission::MakeRoom(n) => {
+            bundles::write(tx)?;
+            make_room(tx, n)?
+        }
         Admission::Refuse => return Err(StoreError::Full.into()),
     };
     let mut ids = Vec::with_capacity(usize::try_from(incoming).unwrap_or(0));
     for message in &op.messages {
-        insert(tx, message, &mut ids)?;
+        match message.lanes.as_slice() {
+            [lane] if may_be_bundled(message) => bundle(tx, *lane, message, &mut ids)?,
+            _ => insert(tx, message, &mut ids)?,
+        }
     }
     Ok(Enqueued { ids, dropped })
 }
@@ -60,14 +67,48 @@ fn make_room(tx: &mut Tx<'_, '_>, n: u64) -> Result<u64, Fault> {
     Ok(u64::try_from(oldest.len()).unwrap_or(u64::MAX))
 }
 
+/// Whether it says nothing that its place in a bundle does not: for one lane, ready at once, without an id of the sender.
+fn may_be_bundled(message: &NewMessage) -> bool {
+    message.id.is_none() && message.next_run_at == message.received_at && content::size(&message.content) < ENOUGH_BYTES
+}
+
+/// Puts the message into the bundle of its lane.
+fn bundle(tx: &mut Tx<'_, '_>, lane: LaneId, message: &NewMessage, ids: &mut Vec<EnvelopeId>) -> Result<(), Fault> {
+    let seq = place(tx, message.received_at)?;
+    if row::received_at(seq) != message.received_at {
+        return insert_at(tx, seq, message, ids);
+    }
+    let nonce = (tx.random.next()? >> 10).cast_signed();
+    bundles::add(tx, lane, (seq, nonce), &message.content)?;
+    tx.changes.moved(lane, None, Some(State::Queued));
+    tx.changes.ready(lane, message.next_run_at);
+    ids.push(row::id(seq, nonce, None));
+    Ok(())
+}
+
+/// A place for a message.
+fn place(tx: &mut Tx<'_, '_>, received_at: UnixMillis) -> Result<Seq, Fault> {
+    if let Some(seq) = tx.places.known(received_at) {
+        return Ok(seq);
+    }
+    bundles::write(tx)?;
+    tx.places.asked(received_at, tx.sql)
+}
+
 /// Writes the content once and a message for each lane.
 fn insert(tx: &mut Tx<'_, '_>, message: &NewMessage, ids: &mut Vec<EnvelopeId>) -> Result<(), Fault> {
+    let seq = place(tx, message.received_at)?;
+    insert_at(tx, seq, message, ids)
+}
+
+/// The first message at a place, the others behind it.
+fn insert_at(tx: &mut Tx<'_, '_>, at: Seq, message: &NewMessage, ids: &mut Vec<EnvelopeId>) -> Result<(), Fault> {
     let size = i64::try_from(content::size(&message.content)).unwrap_or(i64::MAX);
     let fan_out = message.lanes.len() > 1;
     let mut first: Option<Seq> = None;
     let mut given: Option<&Arc<str>> = message.id.as_ref();
     for lane in &message.lanes {
-        let seq = tx.places.next(message.received_at, tx.sql)?;
+        let seq = if first.is_none() { at } else { place(tx, message.received_at)? };
         let content = *first.get_or_insert(seq);
         let nonce = (tx.random.next()? >> 10).cast_signed();
         let exact = row::received_at(seq) == message.received_at;
@@ -85,6 +126,7 @@ fn insert(tx: &mut Tx<'_, '_>, message: &NewMessage, ids: &mut Vec<EnvelopeId>) 
         ))?;
         tx.changes.moved(*lane, None, Some(State::Queued));
         tx.changes.queued(*lane, seq, UnixMillis(message.next_run_at.0));
+        tx.places.queued(seq);
         ids.push(row::id(seq, nonce, text.map(AsRef::as_ref)));
     }
     let Some(id) = first else { return Ok(()) };

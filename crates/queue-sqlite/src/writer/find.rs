@@ -3,6 +3,7 @@
 use hookaido_model::{EnvelopeId, LaneId, Seq, State, UnixMillis};
 use rusqlite::{OptionalExtension, Row};
 
+use super::bundles;
 use super::sql::Statements;
 use super::tx::{Fault, Tx};
 
@@ -15,6 +16,7 @@ pub(crate) struct Found {
     pub(crate) token: Option<i64>,
     pub(crate) lease_until: UnixMillis,
     pub(crate) content: Option<i64>,
+    pub(crate) part: Option<i64>,
     pub(crate) attempt: u32,
     pub(crate) next_run_at: UnixMillis,
 }
@@ -33,7 +35,7 @@ pub(crate) fn at(sql: &mut Statements<'_>, seq: Seq) -> Result<Option<Found>, Fa
     Ok(found)
 }
 
-/// The message of an id.
+/// The message of an id. It has a row afterwards, should it have waited in a bundle.
 pub(crate) fn message(tx: &mut Tx<'_, '_>, id: &EnvelopeId) -> Result<Option<Found>, Fault> {
     if let Some((seq, nonce)) = id.place() {
         let made = tx.sql.get.query_row((seq.0,), |row| {
@@ -43,6 +45,9 @@ pub(crate) fn message(tx: &mut Tx<'_, '_>, id: &EnvelopeId) -> Result<Option<Fou
         });
         if let Some((true, found)) = made.optional()? {
             return Ok(Some(found));
+        }
+        if bundles::unfold_around(tx, seq, nonce.cast_signed())? {
+            return at(tx.sql, seq);
         }
     }
     let seq = tx.sql.find_given.query_row((id.to_string(),), |row| row.get(0)).optional()?;
@@ -59,19 +64,28 @@ fn found(row: &Row<'_>, seq: Seq) -> rusqlite::Result<Found> {
         content: row.get(4)?,
         attempt: row.get(5)?,
         next_run_at: UnixMillis(row.get(8)?),
+        part: row.get(9)?,
     })
 }
 
 /// At most `n` queued messages before `end`, the oldest first. The caller removes them all.
 pub(crate) fn oldest_queued(tx: &mut Tx<'_, '_>, end: Seq, n: u64) -> Result<Vec<Doomed>, Fault> {
+    loop {
+        let oldest = oldest_rows(tx, end, n)?;
+        let enough = u64::try_from(oldest.len()).is_ok_and(|found| found >= n);
+        let end = if enough { oldest.last().map_or(end, |last| last.seq) } else { end };
+        if !bundles::unfold_oldest(tx, end)? {
+            // Everything queued before the end of the search was found: the next search may begin there.
+            tx.places.oldest_queued = end.max(tx.places.oldest_queued);
+            return Ok(oldest);
+        }
+    }
+}
+
+fn oldest_rows(tx: &mut Tx<'_, '_>, end: Seq, n: u64) -> Result<Vec<Doomed>, Fault> {
     let limit = i64::try_from(n).unwrap_or(i64::MAX);
     let rows = tx.sql.oldest_queued.query_map((tx.places.oldest_queued.0, end.0, limit), doomed)?;
-    let oldest = rows.collect::<Result<Vec<_>, _>>()?;
-    // Everything queued before the end of the search was found: the next search may begin there.
-    let all = u64::try_from(oldest.len()).is_ok_and(|found| found < n);
-    let searched = if all { Some(end) } else { oldest.last().map(|last| last.seq) };
-    tx.places.oldest_queued = searched.map_or(tx.places.oldest_queued, |seq| seq.max(tx.places.oldest_queued));
-    Ok(oldest)
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
 }
 
 /// At most `n` messages that reached a final state before `end`, the first of them first.

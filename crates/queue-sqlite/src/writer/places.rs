@@ -5,6 +5,7 @@ use rusqlite::Connection;
 
 use super::sql::Statements;
 use super::tx::Fault;
+use crate::bundle::SPAN;
 
 /// Milliseconds whose last place is remembered. Messages of one batch differ by a few.
 const REMEMBERED: usize = 256;
@@ -16,48 +17,56 @@ pub(crate) struct Places {
     top: Seq,
     /// The last place of some milliseconds, by their number modulo [`REMEMBERED`].
     last: Box<[Seq]>,
-    /// No queued message lies before it.
+    /// No queued message that has a row lies before it.
     pub(crate) oldest_queued: Seq,
 }
 
 impl Places {
     /// Reads where the messages end.
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
-        let top: Option<i64> = conn.query_row("SELECT max(seq) FROM message", [], |row| row.get(0))?;
+        let top: Option<i64> = conn.query_row(
+            "SELECT max(place) FROM (SELECT max(seq) AS place FROM message UNION ALL SELECT max(id) FROM content
+             UNION ALL SELECT max(last) FROM bundle WHERE seq >= (SELECT max(seq) FROM bundle) - ?1)",
+            (SPAN,),
+            |row| row.get(0),
+        )?;
         let last = vec![Seq(-1); REMEMBERED].into_boxed_slice();
         Ok(Self { top: Seq(top.unwrap_or(0)), last, oldest_queued: Seq(0) })
     }
 
-    /// The next place for a message that was received at `at`.
-    pub(crate) fn next(&mut self, at: UnixMillis, sql: &mut Statements<'_>) -> Result<Seq, Fault> {
+    /// The next place for a message that was received at `at`, if that is known without asking the file.
+    pub(crate) fn known(&mut self, at: UnixMillis) -> Option<Seq> {
         let first = Seq::first_at(at);
-        let seq = if first > self.top { first } else { self.next_used(first, sql)? };
-        self.top = self.top.max(seq);
-        self.oldest_queued = self.oldest_queued.min(seq);
-        if let Some(last) = self.last.get_mut(slot(seq)) {
-            *last = seq;
+        if first > self.top {
+            return Some(self.give(first));
         }
-        Ok(seq)
+        let remembered = self.last.get(slot(first)).filter(|last| **last >= first);
+        let next = remembered.and_then(|last| last.next()).filter(|next| *next <= first.last_of_millisecond())?;
+        Some(self.give(next))
     }
 
-    /// The next place in a millisecond that may have messages, or in the first later one with room.
-    fn next_used(&self, first: Seq, sql: &mut Statements<'_>) -> Result<Seq, Fault> {
-        let remembered = self.last.get(slot(first)).filter(|last| **last >= first);
-        if let Some(next) = remembered.and_then(|last| last.next()).filter(|next| *next <= first.last_of_millisecond())
-        {
-            return Ok(next);
-        }
-        let mut from = first;
+    /// The next place in a millisecond that may have messages, or in the first later one with room. Everything given out before must be
+    /// in the file.
+    pub(crate) fn asked(&mut self, at: UnixMillis, sql: &mut Statements<'_>) -> Result<Seq, Fault> {
+        let mut from = Seq::first_at(at);
         loop {
             let to = from.last_of_millisecond();
-            let last: Option<i64> = sql.last_between.query_row((from.0, to.0), |row| row.get(0))?;
-            let Some(last) = last else { return Ok(from) };
+            let last: Option<i64> = sql.last_between.query_row((from.0, to.0, SPAN), |row| row.get(0))?;
+            let Some(last) = last else { return Ok(self.give(from)) };
             let next = Seq(last).next().ok_or_else(|| Fault::Sql(rusqlite::Error::IntegralValueOutOfRange(0, last)))?;
             if next <= to {
-                return Ok(next);
+                return Ok(self.give(next));
             }
             from = next;
         }
+    }
+
+    fn give(&mut self, seq: Seq) -> Seq {
+        self.top = self.top.max(seq);
+        if let Some(last) = self.last.get_mut(slot(seq)) {
+            *last = seq;
+        }
+        seq
     }
 
     /// After a roll-back: what was learnt from it may be wrong.
@@ -65,7 +74,7 @@ impl Places {
         self.oldest_queued = Seq(0);
     }
 
-    /// A message at `seq` is in the queue again.
+    /// A row at `seq` is in the queue now, or again.
     pub(crate) fn queued(&mut self, seq: Seq) {
         self.oldest_queued = self.oldest_queued.min(seq);
     }

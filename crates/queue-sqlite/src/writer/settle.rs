@@ -3,6 +3,7 @@
 use hookaido_model::{Attempt, DeadReason, EnvelopeId, LaneId, LeaseId, Seq, State, UnixMillis};
 use hookaido_queue::store::{LeaseLost, Settle, SettleBatch, Settled, Settlement};
 
+use super::bundles;
 use super::find::{self, Found};
 use super::tx::{Fault, Tx};
 use crate::inbox::SettleOutcomes;
@@ -55,6 +56,7 @@ fn end(tx: &mut Tx<'_, '_>, held: &Found, one: &Settle, op: &SettleBatch) -> Res
             queue_again(tx, State::Leased, (seq, lane), held.next_run_at, attempt)?;
         }
         Settlement::Bury { reason } => {
+            bundles::set_apart(tx, seq, held.content, held.part)?;
             tx.sql.bury.execute((seq.0, reason.as_ref().map(DeadReason::as_str), op.now.0))?;
             tx.changes.moved(lane, Some(State::Leased), Some(State::Dead));
         }

@@ -4,8 +4,8 @@ use hookaido_model::{Move, State};
 use hookaido_queue::store::{Step, Transition, Transitioned};
 
 use super::find::{self, Found};
-use super::settle;
 use super::tx::{Fault, Tx};
+use super::{bundles, settle};
 
 /// Moves or deletes the messages that may be.
 pub(crate) fn transition(tx: &mut Tx<'_, '_>, op: &Transition) -> Result<Transitioned, Fault> {
@@ -27,6 +27,7 @@ fn apply(tx: &mut Tx<'_, '_>, found: &Found, op: &Transition) -> Result<bool, Fa
     };
     match (step, found.state.after(step)) {
         (Move::Cancel, Some(State::Canceled)) => {
+            bundles::set_apart(tx, found.seq, found.content, found.part)?;
             tx.sql.cancel.execute((found.seq.0, op.now.0))?;
             tx.changes.moved(found.lane, Some(found.state), Some(State::Canceled));
         }

@@ -2,11 +2,13 @@
 //!
 //! Nothing here is seen outside the writer before the commit; a roll-back simply drops it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hookaido_model::{Lane, LaneId, Seq, State, UnixMillis};
 use hookaido_queue::store::StoreError;
 
+use super::bundles::{Kept, Making};
 use super::places::{Places, Random};
 use super::sql::Statements;
 use crate::lanes::{LaneEntry, index};
@@ -39,6 +41,8 @@ pub(crate) struct Tx<'t, 'c> {
     pub(crate) lanes: &'t [Arc<LaneEntry>],
     pub(crate) places: &'t mut Places,
     pub(crate) random: &'t mut Random,
+    /// Bytes of bundles.
+    pub(crate) kept: &'t mut Kept,
     /// Messages queued or leased before the transaction.
     pub(crate) committed_depth: u64,
     /// Number of the next attempt before the transaction.
@@ -59,6 +63,10 @@ pub(crate) struct Changes {
     pub(crate) lease_end: Option<UnixMillis>,
     /// Attempts recorded.
     pub(crate) attempts: i64,
+    /// Bundles in the making; the lane knows which is its own.
+    pub(crate) bundles: Vec<Making>,
+    /// Messages that no longer need a shared content, by its id.
+    released: HashMap<i64, i64>,
 }
 
 /// What changes in one lane.
@@ -66,6 +74,10 @@ pub(crate) struct Changes {
 pub(crate) struct LaneChange {
     touched: bool,
     counts: [i64; 5],
+    /// Of the queued messages, those in bundles.
+    bundled: i64,
+    /// Place of the bundle in the making.
+    bundle: Option<usize>,
     /// Earliest time at which a newly queued message is ready.
     pub(crate) ready_at: Option<UnixMillis>,
     /// First place of a newly queued message.
@@ -103,6 +115,46 @@ impl Changes {
         change.lowest = Some(change.lowest.map_or(seq, |lowest| lowest.min(seq)));
     }
 
+    /// So many messages more lie in bundles of the lane.
+    pub(crate) fn bundled(&mut self, lane: LaneId, by: i64) {
+        self.lane(lane).into_iter().for_each(|change| change.bundled += by);
+    }
+
+    /// A message of a bundle has a row now.
+    pub(crate) fn unfolded(&mut self, lane: LaneId, seq: Seq) {
+        let Some(change) = self.lane(lane) else { return };
+        change.lowest = Some(change.lowest.map_or(seq, |lowest| lowest.min(seq)));
+    }
+
+    /// Where in `bundles` the lane's bundle is.
+    pub(crate) fn bundle_of(&mut self, lane: LaneId) -> Option<usize> {
+        self.lane(lane)?.bundle
+    }
+
+    /// The lane's messages go into this bundle from now on.
+    pub(crate) fn begin_bundle(&mut self, made: Making) {
+        let at = self.bundles.len();
+        if let Some(change) = self.lane(made.lane) {
+            change.bundle = Some(at);
+            self.bundles.push(made);
+        }
+    }
+
+    /// The bundles in the making; none is left.
+    pub(crate) fn take_bundles(&mut self) -> Vec<Making> {
+        for made in &self.bundles {
+            if let Some(change) = index(made.lane).and_then(|at| self.lanes.get_mut(at)) {
+                change.bundle = None;
+            }
+        }
+        std::mem::take(&mut self.bundles)
+    }
+
+    /// One message fewer needs the shared content.
+    pub(crate) fn release(&mut self, content: i64) {
+        *self.released.entry(content).or_default() += 1;
+    }
+
     /// The lane has something to lease at `at`.
     pub(crate) fn ready(&mut self, lane: LaneId, at: UnixMillis) {
         let Some(change) = self.lane(lane) else { return };
@@ -134,16 +186,32 @@ impl Changes {
         (self.depth, self.attempts) = (0, 0);
         self.lease_end = None;
         self.created.clear();
+        self.bundles.clear();
+        self.released.clear();
     }
 }
 
 impl LaneChange {
-    /// Whether a count changes.
+    /// Whether a count changes, of rows or of messages in bundles.
     pub(crate) fn counts_change(&self) -> bool {
-        self.counts.iter().any(|count| *count != 0)
+        self.bundled != 0 || self.counts.iter().any(|count| *count != 0)
     }
 
-    /// The counts after the commit.
+    /// The counts of rows after the commit, if they change.
+    pub(crate) fn rows(&self, entry: &LaneEntry) -> Option<[u64; 5]> {
+        let mut change = *self;
+        let [queued, ..] = &mut change.counts;
+        *queued -= change.bundled;
+        let unchanged = change.counts.iter().all(|count| *count == 0);
+        (!unchanged).then(|| change.apply(State::ALL.map(|state| entry.rows(state))))
+    }
+
+    /// Messages in bundles after the commit.
+    pub(crate) fn bundled(&self, entry: &LaneEntry) -> u64 {
+        entry.bundled().saturating_add_signed(self.bundled)
+    }
+
+    /// The counts of all messages after the commit.
     pub(crate) fn apply(&self, mut counts: [u64; 5]) -> [u64; 5] {
         for (count, by) in counts.iter_mut().zip(self.counts) {
             *count = count.saturating_add_signed(by);
@@ -166,29 +234,46 @@ impl Tx<'_, '_> {
         stored.saturating_add_signed(self.changes.touched().filter_map(change).sum())
     }
 
+    /// Queued messages of a lane in bundles, and those with a row, as of now within the transaction.
+    pub(crate) fn queued(&self, lane: LaneId) -> Result<(u64, u64), Fault> {
+        let entry = self.lane(lane)?;
+        let change = index(lane).and_then(|at| self.changes.lanes.get(at)).copied().unwrap_or_default();
+        let [queued, ..] = change.apply(entry.counts());
+        let bundled = change.bundled(entry);
+        Ok((bundled, queued.saturating_sub(bundled)))
+    }
+
     /// Messages queued or leased, as of now within the transaction.
     pub(crate) fn depth(&self) -> u64 {
         self.committed_depth.saturating_add_signed(self.changes.depth())
     }
 
-    /// Removes a message, and its content unless another message of its fan-out needs it.
+    /// Removes a message, and its content unless another message needs it.
     pub(crate) fn remove(&mut self, seq: Seq, lane: LaneId, state: State, content: Option<i64>) -> Result<(), Fault> {
         self.sql.delete_message.execute((seq.0,))?;
-        self.drop_content(seq, content)?;
+        match content {
+            None => self.drop_content(seq.0)?,
+            Some(shared) => self.changes.release(shared),
+        }
         self.changes.moved(lane, Some(state), None);
         Ok(())
     }
 
-    fn drop_content(&mut self, seq: Seq, content: Option<i64>) -> Result<(), Fault> {
-        let Some(id) = content else {
-            self.sql.delete_content.execute((seq.0,))?;
-            return Ok(());
-        };
-        self.sql.unshare.execute((id,))?;
-        let refs: i64 = self.sql.refs.query_row((id,), |row| row.get(0))?;
-        if refs <= 0 {
-            self.sql.delete_shared.execute((id,))?;
-            self.sql.delete_content.execute((id,))?;
+    fn drop_content(&mut self, id: i64) -> Result<(), Fault> {
+        self.sql.delete_content.execute((id,))?;
+        self.kept.forget(id);
+        Ok(())
+    }
+
+    /// At the end of the transaction: removes shared contents that no message needs any more.
+    pub(crate) fn drop_released(&mut self) -> Result<(), Fault> {
+        for (id, by) in std::mem::take(&mut self.changes.released) {
+            self.sql.unshare.execute((id, by))?;
+            let refs: i64 = self.sql.refs.query_row((id,), |row| row.get(0))?;
+            if refs <= 0 {
+                self.sql.delete_shared.execute((id,))?;
+                self.drop_content(id)?;
+            }
         }
         Ok(())
     }
