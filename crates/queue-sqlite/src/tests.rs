@@ -1,5 +1,6 @@
 //! What the store keeps, refuses and survives.
 
+mod bundles;
 mod conformance;
 mod faults;
 mod files;
