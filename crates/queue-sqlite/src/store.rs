@@ -120,7 +120,10 @@ impl Store for SqliteStore {
     }
 
     fn enqueue(&self, op: Enqueue) -> StoreFuture<Enqueued> {
-        self.send(op, Op::Enqueue)
+        match self.submit(op, Op::Enqueue) {
+            Ok(answer) => Box::pin(async move { answer.await.map(|stored| stored.done) }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     fn lease(&self, op: Lease) -> StoreFuture<Leased> {

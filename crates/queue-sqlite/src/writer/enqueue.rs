@@ -10,10 +10,11 @@ use super::tx::{Fault, Tx};
 use super::{bundles, find};
 use crate::bundle::ENOUGH_BYTES;
 use crate::fault::corrupt;
+use crate::inbox::Stored;
 use crate::{content, row};
 
 /// Stores the messages. Everything that can be refused is refused before the first row is written.
-pub(crate) fn enqueue(tx: &mut Tx<'_, '_>, op: &Enqueue) -> Result<Enqueued, Fault> {
+pub(crate) fn enqueue(tx: &mut Tx<'_, '_>, op: &Enqueue) -> Result<Stored, Fault> {
     let incoming = check(tx, op)?;
     let dropped = match Admission::decide(op.limits, tx.depth(), incoming) {
         Admission::Admit => 0,
@@ -30,7 +31,7 @@ pub(crate) fn enqueue(tx: &mut Tx<'_, '_>, op: &Enqueue) -> Result<Enqueued, Fau
             _ => insert(tx, message, &mut ids)?,
         }
     }
-    Ok(Enqueued { ids, dropped })
+    Ok(Stored { done: Enqueued { ids, dropped }, spent: Vec::new() })
 }
 
 /// Refuses unknown lanes and ids that are taken; says how many envelopes there will be.
