@@ -1,6 +1,6 @@
 //! HTTP as the RFCs have it, over real sockets: how requests and answers follow each other, what HTTP/2 allows, and what is done before a
 //! sender is known. What the scenarios check already is not repeated here.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests may stop at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 
 use std::sync::Arc;
 use std::time::Duration;
