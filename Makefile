@@ -21,8 +21,8 @@ check: ## what CI runs before the tests
 bench: build ## the table of docs/performance.md, on this machine, a few minutes
 	$(CARGO) run --release --package e2e --bin bench
 
-soak: ## long fault tests: many kill -9 cycles under load
-	$(CARGO) test --release --package e2e --test crash -- --include-ignored soak
+soak: ## long tests: many kill -9 cycles under load, hostile traffic in large
+	$(CARGO) test --release --package e2e --test crash --test hostile -- --include-ignored --nocapture --test-threads 1 soak
 
 interop: ## checks against other languages' tools; says what it skips
 	$(CARGO) xtask interop

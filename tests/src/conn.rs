@@ -118,7 +118,9 @@ impl Conn {
             Socket::Tls(tls) => tls.read(&mut part),
         };
         match read.map_err(|error| (error.kind(), error)) {
-            Ok(0) | Err((ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof, _)) => Ok(false),
+            Ok(0) | Err((ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof, _)) => {
+                Ok(false)
+            }
             Ok(n) => {
                 self.buffer.extend_from_slice(part.get(..n).unwrap_or_default());
                 Ok(true)
@@ -152,7 +154,8 @@ impl Conn {
         }
     }
 
-    fn exactly(&mut self, count: usize) -> Result<Vec<u8>, ConnError> {
+    /// The next bytes, this many of them.
+    pub fn exactly(&mut self, count: usize) -> Result<Vec<u8>, ConnError> {
         while self.buffer.len() < count {
             if !self.fill()? {
                 return Err(ConnError::Closed);

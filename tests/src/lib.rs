@@ -12,6 +12,7 @@ pub mod conn;
 pub mod expect;
 pub mod fail;
 pub mod files;
+pub mod frames;
 pub mod harness;
 pub mod http;
 pub mod manifest;

@@ -34,6 +34,8 @@ pub struct Rig {
     pub server: Server,
     /// The queue file, which may be elsewhere than in the folder.
     pub db: PathBuf,
+    /// What the server logs from; `info` as a rule.
+    pub log_level: &'static str,
     /// A program and its arguments that run the server; none as a rule.
     prefix: Vec<String>,
     folder: TempDir,
@@ -61,6 +63,7 @@ impl Rig {
             names: Names::new(&format!("{config} {{{{sink}}}}"), folder.path())?,
             server: Server::new(&program, folder.path()),
             db: folder.path().join("hookaido.db"),
+            log_level: "info",
             prefix,
             folder,
         };
@@ -106,7 +109,7 @@ impl Rig {
     pub fn launch(&mut self) -> Attempt<()> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut args = self.prefix.clone();
-        args.extend(["run", "--log-level", "info", "--config"].map(str::to_owned));
+        args.extend(["run", "--log-level", self.log_level, "--config"].map(str::to_owned));
         args.extend([text(&files::path(self.dir(), "config")), "--db".to_owned(), text(&self.db)]);
         let dir = text(self.dir());
         let environment = [("PATH", settings::search_path()), ("HOME", dir.clone()), ("TMPDIR", dir)];

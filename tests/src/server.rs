@@ -53,6 +53,13 @@ impl Server {
         self.ended
     }
 
+    /// Most memory that a running server has held so far, in bytes; where the system tells.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
     /// Sends a signal to a running server.
     pub fn signal(&mut self, name: &str) -> Attempt<()> {
         let signal = signal_called(name)?;

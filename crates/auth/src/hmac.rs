@@ -208,9 +208,12 @@ fn number(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
 }
 
-/// The first value of a header without the white space around it; `None` when it is missing or empty.
+/// The only value of a header without the white space around it; `None` when it is missing, empty or there twice, because nobody could say
+/// then which one others go by.
 fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    headers.get(name).map(|value| value.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
+    let mut values = headers.get_all(name).iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    Some(only.as_bytes().trim_ascii()).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

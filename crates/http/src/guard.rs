@@ -1,7 +1,8 @@
 //! Sits between the socket and hyper and reads along.
 //!
-//! hyper hides some things from a service that must not be served (a length beside chunks, a coding it does not know), waits for ever
-//! for a slow reader, and resets a connection whose peer is still sending. All of that is dealt with here, below it. What is refused is
+//! hyper hides some things from a service that must not be served (a length beside chunks, a coding it does not know), drops what stands
+//! behind a `#` in a target, waits for ever for a slow reader, and resets a connection whose peer is still sending. All of that is dealt
+//! with here, below it. What is refused is
 //! cut off in the byte stream and replaced by the end of a request head with [`MARKER`] in it; the service then answers with
 //! [`ConnState::refusal`] and closes, in its turn after requests that came before on the same connection.
 
@@ -14,10 +15,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use self::scan::{Scan, Seen};
+use self::scan::{HASH, Scan, Seen};
 use crate::conn::ConnState;
 use crate::serve::ListenerLimits;
 
@@ -38,8 +40,8 @@ pub(crate) struct Guarded<S> {
     io: S,
     state: Arc<ConnState>,
     scan: Scan,
-    /// What is left to hand out in place of what was cut off.
-    inject: &'static [u8],
+    /// What is left to hand out in place of what was read.
+    instead: Bytes,
     cut: bool,
     idle: Idle,
     writing: Stall,
@@ -75,7 +77,7 @@ impl<S> Guarded<S> {
             io,
             state,
             scan: Scan::new(limits.max_target_bytes),
-            inject: &[],
+            instead: Bytes::new(),
             cut: false,
             idle: Idle { limit: limits.head_timeout, deadline: None, served: 0, timer: None },
             writing: Stall { limit: limits.write_timeout, timer: None },
@@ -84,10 +86,38 @@ impl<S> Guarded<S> {
     }
 
     /// Hands out as much of the replacement as fits.
-    fn inject_into(&mut self, buf: &mut ReadBuf<'_>) {
-        let (now, later) = self.inject.split_at(self.inject.len().min(buf.remaining()));
-        buf.put_slice(now);
-        self.inject = later;
+    fn hand_out(&mut self, buf: &mut ReadBuf<'_>) {
+        let now = self.instead.split_to(self.instead.len().min(buf.remaining()));
+        buf.put_slice(&now);
+    }
+
+    /// What hyper gets in place of `read`, of which the scan has `seen` the start: a `#` in a target is escaped, and a refused request
+    /// ends before what is wrong with it. One pass, at most three times as long.
+    fn replace(&mut self, read: &[u8], mut seen: Seen) -> io::Result<Vec<u8>> {
+        let mut rest = read;
+        let mut instead = Vec::with_capacity(read.len() + END_OF_LINE_AND_HEAD.len());
+        loop {
+            match seen {
+                Seen::Fine => {
+                    instead.extend_from_slice(rest);
+                    return Ok(instead);
+                }
+                Seen::Broken => return Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunks")),
+                Seen::Refuse { at, status, in_first_line } => {
+                    self.state.refuse(status);
+                    self.cut = true;
+                    instead.extend_from_slice(rest.get(..at).unwrap_or(rest));
+                    instead.extend_from_slice(if in_first_line { END_OF_LINE_AND_HEAD } else { END_OF_HEAD });
+                    return Ok(instead);
+                }
+                Seen::Hash { at } => {
+                    instead.extend_from_slice(rest.get(..at).unwrap_or(rest));
+                    instead.extend_from_slice(HASH);
+                    rest = rest.get(at + 1..).unwrap_or_default();
+                }
+            }
+            seen = self.scan.read(rest);
+        }
     }
 
     /// Nothing arrived. Decides whether it has been too long.
@@ -127,8 +157,8 @@ impl Idle {
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if !this.inject.is_empty() {
-            this.inject_into(buf);
+        if !this.instead.is_empty() {
+            this.hand_out(buf);
             return Poll::Ready(Ok(()));
         }
         if this.cut {
@@ -144,16 +174,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             // A new head begins, so its time does.
             this.idle.deadline = None;
         }
-        match this.scan.read(new) {
-            Seen::Fine => {}
-            Seen::Broken => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunks"))),
-            Seen::Refuse { at, status, in_first_line } => {
-                this.state.refuse(status);
-                this.cut = true;
-                buf.set_filled(before + at);
-                this.inject = if in_first_line { END_OF_LINE_AND_HEAD } else { END_OF_HEAD };
-                this.inject_into(buf);
-            }
+        let seen = this.scan.read(new);
+        if seen != Seen::Fine {
+            this.instead = this.replace(new, seen)?.into();
+            buf.set_filled(before);
+            this.hand_out(buf);
         }
         Poll::Ready(Ok(()))
     }

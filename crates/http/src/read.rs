@@ -13,28 +13,39 @@ use tokio::time::Sleep;
 
 use crate::RequestBody;
 
-/// First size of the buffer of a body whose length is unknown.
+/// Most that a body is given before any of it has arrived. What else it says about its length is only believed once it is there.
 const FIRST_CHUNK: usize = 4 * 1024;
 
 /// Bytes that bodies under way may hold in all. Clones share it.
+///
+/// An eighth of it is kept for the first 4 KiB of each body, so that large bodies under way, however many, never keep a small one out.
 #[derive(Clone, Debug)]
-pub struct ByteBudget(Arc<AtomicU64>);
+pub struct ByteBudget(Arc<Shares>);
+
+#[derive(Debug)]
+struct Shares {
+    left: AtomicU64,
+    /// Only for the start of a body.
+    kept: u64,
+}
 
 impl ByteBudget {
     /// A budget of `bytes`.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(bytes)))
+        Self(Arc::new(Shares { left: AtomicU64::new(bytes), kept: bytes / 8 }))
     }
 
     /// What is left.
     #[must_use]
     pub fn left(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.left.load(Ordering::Relaxed)
     }
 
-    fn take(&self, bytes: u64) -> Result<(), BodyError> {
-        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+    /// Takes `bytes` where `floor` are left after that.
+    fn take(&self, bytes: u64, floor: u64) -> Result<(), BodyError> {
+        let less = |left: u64| left.checked_sub(bytes).filter(|left| *left >= floor);
+        let taken = self.0.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         taken.map(drop).map_err(|_left| BodyError::Overloaded)
     }
 }
@@ -45,17 +56,24 @@ struct Held<'a> {
     bytes: u64,
 }
 
-impl Held<'_> {
-    fn grow(&mut self, bytes: u64) -> Result<(), BodyError> {
-        self.budget.take(bytes)?;
-        self.bytes += bytes;
+impl<'a> Held<'a> {
+    /// For the start of a body.
+    fn first(budget: &'a ByteBudget, bytes: usize) -> Result<Self, BodyError> {
+        budget.take(bytes as u64, 0)?;
+        Ok(Self { budget, bytes: bytes as u64 })
+    }
+
+    /// For more of it.
+    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
+        self.budget.take(bytes as u64, self.budget.0.kept)?;
+        self.bytes += bytes as u64;
         Ok(())
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget.0.left.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -82,8 +100,8 @@ pub enum BodyError {
 /// Reads a whole body into one buffer of its own.
 ///
 /// A `Content-Length` over `limit` is refused before anything is read, so a peer that waits for `100 Continue` is not invited. `deadline`
-/// bounds the time from the first wait to the last byte. `budget` bounds the memory of all bodies that are being read; it is given back
-/// when this returns.
+/// bounds the time from the first wait to the last byte. `budget` bounds the memory of all bodies that are being read: what has arrived
+/// counts, not what was announced. It is given back when this returns.
 ///
 /// # Errors
 /// See [`BodyError`].
@@ -100,10 +118,10 @@ pub async fn read_body(
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let mut held = Held { budget, bytes: 0 };
     let known = hint.exact().and_then(|len| usize::try_from(len).ok());
-    held.grow(known.map_or(FIRST_CHUNK, |len| len) as u64)?;
-    let mut buffer = BytesMut::with_capacity(known.unwrap_or(FIRST_CHUNK));
+    let first = known.map_or(FIRST_CHUNK, |len| len.min(FIRST_CHUNK));
+    let mut held = Held::first(budget, first)?;
+    let mut buffer = BytesMut::with_capacity(first);
     let mut body = pin!(body);
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     loop {
@@ -114,9 +132,10 @@ pub async fn read_body(
             return Err(BodyError::TooLarge { limit });
         }
         if len > buffer.capacity() {
-            // Grows by doubling, so that a body sent byte by byte is not copied over and over.
-            let more = len.max(buffer.capacity() * 2) - buffer.capacity();
-            held.grow(more as u64)?;
+            // Grows by doubling, so that a body sent byte by byte is not copied over and over, and to no more than it may become.
+            let most = known.unwrap_or(usize::MAX).max(len);
+            let more = len.max(buffer.capacity() * 2).min(most) - buffer.capacity();
+            held.grow(more)?;
             buffer.reserve(buffer.capacity() - buffer.len() + more);
         }
         buffer.extend_from_slice(&data);

@@ -16,6 +16,7 @@ use http::header::{CONNECTION, EXPECT, HOST};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 
 use crate::conn::{ConnState, InFlight};
 use crate::guard::MARKER;
@@ -48,6 +49,8 @@ impl hyper::service::Service<http::Request<Incoming>> for ConnService {
         let in_flight = InFlight::new(&self.state);
         let site = self.shared.site.load();
         let mounted = site.find(request.uri().path());
+        // What follows may be meant for the tunnel that the client hoped for, and is no request then.
+        let ends = request.method() == Method::CONNECT;
         let line = self
             .shared
             .access_log
@@ -67,7 +70,7 @@ impl hyper::service::Service<http::Request<Incoming>> for ConnService {
                 }
             }
         };
-        Serving { answer, line, shared: Arc::clone(&self.shared), in_flight: Some(in_flight) }
+        Serving { answer, ends, line, shared: Arc::clone(&self.shared), in_flight: Some(in_flight) }
     }
 }
 
@@ -86,6 +89,10 @@ impl ConnService {
         };
         if !host_is_fine {
             return Some(bad_request("exactly one valid Host header is required"));
+        }
+        // hyper reads a target without a slash as that of a tunnel (RFC 9112, 3.2.3).
+        if request.uri().path().is_empty() && request.method() != Method::CONNECT {
+            return Some(bad_request("the target starts with no slash"));
         }
         if !escapes_are_valid(request.uri().path()) {
             return Some(bad_request("the path holds a percent sign without two hexadecimal digits"));
@@ -155,6 +162,8 @@ fn panicked(panic: &Box<dyn Any + Send>, metrics: &Metrics) -> Response {
 /// A request being answered.
 pub(crate) struct Serving {
     answer: Answer,
+    /// Whether the connection ends with the answer.
+    ends: bool,
     line: Option<Box<Line>>,
     shared: Arc<Shared>,
     in_flight: Option<InFlight>,
@@ -177,7 +186,7 @@ impl Future for Serving {
                 }
             },
         };
-        if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        if this.ends || response.status() == StatusCode::PAYLOAD_TOO_LARGE {
             response = closing(response);
         }
         let in_flight = this.in_flight.take();
@@ -214,7 +223,7 @@ impl Line {
         self.log.write(&AccessLine {
             component: self.component,
             method: self.method.as_str(),
-            path: self.uri.path(),
+            path: &percent_decode_str(self.uri.path()).decode_utf8_lossy(),
             status: self.status,
             bytes: self.bytes,
             duration: self.started.elapsed(),

@@ -5,6 +5,7 @@
 //! Called by `cli`; the measuring tools call it with a store of their own.
 
 mod app;
+mod descriptors;
 mod environment;
 mod error;
 mod forward;

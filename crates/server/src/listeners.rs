@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::StartError;
 use crate::app::{App, DRAIN};
+use crate::descriptors;
 use crate::generation::Generation;
 
 /// A socket and what will be served on it.
@@ -38,13 +39,14 @@ impl Running {
                 Ok((listener, Arc::new(ArcSwap::from_pointee(site.clone()))))
             })
             .collect();
+        let limits = limits(config);
         let mut running = Self { sites: BTreeMap::new(), tls: BTreeMap::new(), tasks: TaskTracker::new() };
         for (listener, site) in bound? {
             running.sites.insert(listener.configured().to_owned(), Arc::clone(&site));
             let tls = generation.tls.get(listener.configured()).map(|tls| Arc::new(ArcSwap::new(Arc::clone(tls))));
             running.tls.extend(tls.iter().map(|tls| (listener.configured().to_owned(), Arc::clone(tls))));
             let options = ListenerOptions {
-                limits: limits(config),
+                limits: limits.clone(),
                 tls,
                 access_log: app.logs.handles.access(),
                 metrics: Arc::clone(&app.metrics),
@@ -71,12 +73,18 @@ impl Running {
     }
 }
 
-/// Heads may be as large as the largest `max_headers` asks for, within reason.
+/// Heads may be as large as the largest `max_headers` asks for, within reason; connections as many as there are descriptors for.
 fn limits(config: &Config) -> ListenerLimits {
     let defaults = ListenerLimits::default();
+    let descriptors = descriptors::raise();
+    let max_connections = descriptors::connections(defaults.max_connections, descriptors);
+    if max_connections < defaults.max_connections {
+        tracing::warn!(target: "hookaido", descriptors, max_connections, "connections_limited_by_descriptors");
+    }
     let wanted = config.routes.iter().map(|route| route.max_headers).max().unwrap_or(config.max_headers);
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(4096);
-    ListenerLimits { max_head_bytes: wanted.clamp(defaults.max_head_bytes, 1 << 20), ..defaults }
+    let max_head_bytes = wanted.clamp(defaults.max_head_bytes, 1 << 20);
+    ListenerLimits { max_head_bytes, max_connections, ..defaults }
 }
 
 fn log(config: &Config) {

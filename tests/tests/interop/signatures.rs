@@ -39,7 +39,10 @@ pub(crate) fn check(report: &mut Report, binary: &Path) -> Attempt<()> {
         report.note(&format!("openssl/canonical_{name}"), canonical(&site, &secret, sent, status));
     }
     report.note("openssl/canonical_replayed", replayed(&site));
-    report.note("openssl/canonical_old", old(&site));
+    report.note("openssl/canonical_old", at_another_time(&site, -3_600));
+    report.note("openssl/canonical_future", at_another_time(&site, 3_600));
+    report.note("openssl/canonical_truncated", changed(&site, |header| header[..header.len() - 1].to_owned()));
+    report.note("openssl/canonical_doubled", changed(&site, |header| format!("{header}\r\n{header}")));
     Ok(())
 }
 
@@ -75,7 +78,23 @@ fn replayed(site: &Site) -> Attempt<()> {
     want("second", "0 401 1.1", &post(site, &headers, BODY)?)
 }
 
-fn old(site: &Site) -> Attempt<()> {
-    let headers = canonical_headers("other-secret", clock::unix_now() - 3_600)?;
+fn at_another_time(site: &Site, skew: i64) -> Attempt<()> {
+    let headers = canonical_headers("other-secret", clock::unix_now() + skew)?;
     want("answer", "0 401 1.1", &post(site, &headers, BODY)?)
+}
+
+/// Each of the headers changed alone; in the end they are good as they were. A nonce may be cut: it is another one then.
+fn changed(site: &Site, change: fn(&str) -> String) -> Attempt<()> {
+    let headers = canonical_headers("other-secret", clock::unix_now())?;
+    for (at, header) in headers.iter().enumerate() {
+        let mut changed = headers.clone();
+        changed.remove(at);
+        let new = change(header);
+        if header.starts_with("X-Nonce") && !new.contains('\r') {
+            continue;
+        }
+        changed.extend(new.split("\r\n").map(str::to_owned));
+        want(header, "0 401 1.1", &post(site, &changed, BODY)?)?;
+    }
+    want("unchanged", "0 202 1.1", &post(site, &headers, BODY)?)
 }

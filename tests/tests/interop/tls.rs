@@ -25,7 +25,30 @@ pull_api { listen {{pull}}
 /a { pull { path /a } }
 ";
 const REQUEST: &[u8] = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
-const MUTUAL: &str = "client_ca {{dir}}/ca.pem\n  client_auth require";
+const CA: &str = "client_ca {{dir}}/ca.pem\n  client_auth ";
+
+/// What becomes of a client.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Served,
+    /// The handshake breaks off with this alert.
+    Alert(&'static str),
+}
+use Fate::{Alert, Served};
+
+const MISSING: Fate = Alert("certificate required");
+const UNKNOWN: Fate = Alert("unknown ca");
+
+/// What each mode does with a client without certificate, with one of `client_ca`, and with one that signed itself.
+const MODES: [(&str, [Fate; 3]); 6] = [
+    ("none", [Served, Served, Served]),
+    ("request", [Served, Served, Served]),
+    ("require_any", [MISSING, Served, Served]),
+    ("verify_if_given", [Served, Served, UNKNOWN]),
+    ("require_and_verify", [MISSING, Served, UNKNOWN]),
+    // As in Hookaido 2.11, a short name of the one before.
+    ("require", [MISSING, Served, UNKNOWN]),
+];
 
 pub(crate) fn check(report: &mut Report, binary: &Path) -> Attempt<()> {
     if let Some(why) = lacking(&["curl"], "--version").or_else(|| lacking(&["openssl"], "version")) {
@@ -56,23 +79,48 @@ pub(crate) fn check(report: &mut Report, binary: &Path) -> Attempt<()> {
     report.note("tls/swap_by_sighup", swap(&mut site, &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]));
     report.note("tls/swap_to_rsa", swap(&mut site, &["-newkey", "rsa:2048"]));
 
-    mutual(report, &Site::start(binary, &CONFIG.replace("MODE", MUTUAL), pki::write)?);
+    for (mode, fates) in MODES {
+        // A CA that is of no use to a mode is only warned of.
+        let site = Site::start(binary, &CONFIG.replace("MODE", &format!("{CA}{mode}")), pki::write)?;
+        for (client, fate) in [None, Some("client"), Some("other")].into_iter().zip(fates) {
+            let name = format!("{mode}/{}", client.unwrap_or("no_certificate"));
+            report.note(&format!("curl/{name}"), curl_as(&site, client, fate));
+            for version in ["tls1_2", "tls1_3"] {
+                report.note(&format!("s_client/{version}/{name}"), s_client_as(&site, client, (fate, version)));
+            }
+        }
+    }
     Ok(())
 }
 
-fn mutual(report: &mut Report, site: &Site) {
-    let ca = site.file("ca.pem");
-    let owned = |name: &str| [site.file(&format!("{name}.pem")), site.file(&format!("{name}.key"))];
-    let ([cert, key], [other_cert, other_key]) = (owned("client"), owned("other"));
-    report.note("curl/client_cert", answered(site, &["--cacert", &ca, "--cert", &cert, "--key", &key], "0 202"));
-    report.note("curl/client_cert_missing", refused(site, &["--cacert", &ca]));
-    let wrong = ["--cacert", &ca, "--cert", &other_cert, "--key", &other_key];
-    report.note("curl/client_cert_of_another_ca", refused(site, &wrong));
-    let shown = ["-CAfile", &ca, "-cert", &cert, "-key", &key];
-    report.note("s_client/client_cert", s_client(site, &shown, None));
-    report.note("s_client/client_cert_missing", s_client(site, &["-CAfile", &ca], Some("certificate required")));
-    let wrong = ["-CAfile", &ca, "-cert", &other_cert, "-key", &other_key];
-    report.note("s_client/client_cert_of_another_ca", s_client(site, &wrong, Some("unknown ca")));
+/// Files of a certificate and its key.
+fn shown(site: &Site, client: &str) -> [String; 2] {
+    [site.file(&format!("{client}.pem")), site.file(&format!("{client}.key"))]
+}
+
+fn curl_as(site: &Site, client: Option<&str>, fate: Fate) -> Attempt<()> {
+    let ca = ca_of(site);
+    let files = client.map(|client| shown(site, client));
+    let mut options = vec!["--cacert", &ca];
+    if let Some([cert, key]) = &files {
+        options.extend(["--cert", cert, "--key", key]);
+    }
+    if fate == Served { answered(site, &options, "0 202") } else { refused(site, &options) }
+}
+
+fn s_client_as(site: &Site, client: Option<&str>, (fate, version): (Fate, &str)) -> Attempt<()> {
+    let ca = ca_of(site);
+    let files = client.map(|client| shown(site, client));
+    let version = format!("-{version}");
+    let mut options = vec!["-CAfile", &ca, &version];
+    if let Some([cert, key]) = &files {
+        options.extend(["-cert", cert, "-key", key]);
+    }
+    let alert = match fate {
+        Served => None,
+        Alert(alert) => Some(alert),
+    };
+    s_client(site, &options, alert)
 }
 
 fn ca_of(site: &Site) -> String {

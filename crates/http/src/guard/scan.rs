@@ -20,6 +20,8 @@ pub(super) enum Seen {
     },
     /// The chunks of a body are malformed.
     Broken,
+    /// Byte `at` is a `#` in a request target. What comes behind it was not looked at.
+    Hash { at: usize },
 }
 
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Scan {
     chunked: bool,
     /// Set by a line of the present head; takes effect before the next one.
     refuse: Option<u16>,
+    /// Whether the method of the present request line is over.
+    in_target: bool,
     max_first_line: usize,
 }
 
@@ -54,6 +58,9 @@ enum At {
     Trailer { empty: bool, cr: bool },
 }
 
+/// What stands for a `#` in a request target.
+pub(super) const HASH: &[u8] = b"%23";
+
 const CHUNK_SIZE: At = At::ChunkSize { size: 0, digits: 0, over: false, cr: false };
 
 impl Scan {
@@ -65,6 +72,7 @@ impl Scan {
             length: None,
             chunked: false,
             refuse: None,
+            in_target: false,
             max_first_line,
         }
     }
@@ -83,14 +91,22 @@ impl Scan {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Seen {
         let mut rest = bytes;
         while !rest.is_empty() {
+            let done = bytes.len() - rest.len();
             rest = match self.at {
-                At::FirstLine | At::Header => match self.read_line(rest) {
-                    Ok(rest) => rest,
-                    Err((cut_at, status)) => {
-                        let at = bytes.len() - rest.len() + cut_at;
-                        return Seen::Refuse { at, status, in_first_line: self.at == At::FirstLine };
+                At::FirstLine | At::Header => {
+                    let hash = if self.at == At::FirstLine { self.find_hash(rest) } else { None };
+                    let lines = hash.and_then(|hash| rest.get(..hash)).unwrap_or(rest);
+                    match (self.read_line(lines), hash) {
+                        (Err((cut_at, status)), _) => {
+                            return Seen::Refuse { at: done + cut_at, status, in_first_line: self.at == At::FirstLine };
+                        }
+                        (Ok(_), Some(hash)) => {
+                            self.line_len += HASH.len();
+                            return Seen::Hash { at: done + hash };
+                        }
+                        (Ok(rest), None) => rest,
                     }
-                },
+                }
                 At::Body(left) => {
                     let (left, rest) = skip(left, rest);
                     self.at = if left == 0 { At::FirstLine } else { At::Body(left) };
@@ -112,6 +128,19 @@ impl Scan {
             };
         }
         Seen::Fine
+    }
+
+    /// Where the rest of a request line has its next `#` behind the method, which may hold one.
+    fn find_hash(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                b'\n' => return None,
+                b' ' => self.in_target = true,
+                b'#' if self.in_target => return Some(at),
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Takes one line of a head, or the part of it that is there. The error says where to cut and with what to answer.
@@ -158,6 +187,7 @@ impl Scan {
     fn end_of_line(&mut self, line: &[u8], shortened: bool) -> Option<u16> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.at == At::FirstLine {
+            self.in_target = false;
             // Empty lines before a request line are passed over.
             if !line.is_empty() {
                 self.at = At::Header;
@@ -184,13 +214,14 @@ impl Scan {
         self.length = None;
     }
 
-    /// Notes `Content-Length` and `Transfer-Encoding`. A coding that hyper would refuse with another status is cut off before it.
+    /// Notes `Content-Length` and `Transfer-Encoding`. What hyper would refuse with another status is cut off before it.
     fn framing_header(&mut self, line: &[u8], shortened: bool) -> Option<u16> {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = line.split_at_checked(colon)?;
         let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii();
         if name.eq_ignore_ascii_case(b"content-length") {
             match (std::str::from_utf8(value).ok().and_then(digits), self.length) {
+                (None, _) => return Some(400),
                 (Some(length), None) if !shortened => self.length = Some(length),
                 (Some(length), Some(before)) if length == before && !shortened => {}
                 _ => self.refuse = Some(400),
@@ -238,8 +269,10 @@ impl Scan {
     }
 }
 
+/// A length below 2^63: more is nobody's body, and hyper keeps some numbers above for itself.
 fn digits(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    let fits = |length: &u64| i64::try_from(*length).is_ok();
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().filter(fits)
 }
 
 /// Passes over at most `left` bytes.

@@ -77,21 +77,63 @@ async fn a_body_that_does_not_come_is_not_awaited_for_ever() {
     assert!(client.closed().await);
 }
 
+/// Waits until this much of a budget is left.
+async fn is_left(budget: &ByteBudget, bytes: u64) {
+    while budget.left() != bytes {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn bodies_under_way_share_a_budget() {
-    let budget = ByteBudget::new(10_000);
+    let budget = ByteBudget::new(12_000);
     let service = Service { budget: budget.clone(), ..Service::default() };
     let site = Start { service, ..Start::default() }.go();
     let mut slow = site.connect().await;
     slow.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9000\r\n\r\n").await;
     assert_eq!(slow.answer().await.expect_one().status, 100);
-    assert_eq!(budget.left(), 1000);
-    let request = format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000));
-    assert_eq!(site.ask(&request).await.status, 503);
-    slow.send(vec![b'x'; 9000]).await;
-    assert_eq!(slow.answer().await.expect_one().status, 200);
-    assert_eq!(budget.left(), 10_000);
-    assert_eq!(site.ask(&request).await.status, 200);
+    is_left(&budget, 12_000 - 4096).await;
+    slow.send(vec![b'x'; 8000]).await;
+    is_left(&budget, 12_000 - 8192).await;
+    let request =
+        |len: usize| format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {len}\r\n\r\n{}", "x".repeat(len));
+    assert_eq!(site.ask(&request(4000)).await.status, 503);
+    slow.send(vec![b'x'; 1000]).await;
+    assert_eq!(slow.answer().await.expect_one().body.len(), 9000);
+    is_left(&budget, 12_000).await;
+    assert_eq!(site.ask(&request(4000)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_length_that_is_only_announced_takes_no_room() {
+    let budget = ByteBudget::new(100_000);
+    let service = Service { budget: budget.clone(), ..Service::default() };
+    let site = Start { service, ..Start::default() }.go();
+    let mut idle = Vec::new();
+    for n in 1..=20 {
+        let mut client = site.connect().await;
+        client.send(format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {LIMIT}\r\n\r\nx")).await;
+        is_left(&budget, 100_000 - n * 4096).await;
+        idle.push(client);
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_leave_room_for_small_ones() {
+    let budget = ByteBudget::new(40_000);
+    let service = Service { budget: budget.clone(), ..Service::default() };
+    let site = Start { service, ..Start::default() }.go();
+    let mut large = site.connect().await;
+    large.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 35000\r\n\r\n").await;
+    large.send(vec![b'x'; 34_999]).await;
+    is_left(&budget, 5000).await;
+    let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let second = format!("{chunked}1388\r\n{}\r\n0\r\n\r\n", "x".repeat(5000));
+    assert_eq!(site.ask(&second).await.status, 503, "more than the start of a body");
+    let small = format!("{chunked}fa0\r\n{}\r\n0\r\n\r\n", "x".repeat(4000));
+    assert_eq!(site.ask(&small).await.status, 200);
+    large.send("x").await;
+    assert_eq!(large.answer().await.expect_one().status, 200);
 }
 
 #[tokio::test]
@@ -102,10 +144,10 @@ async fn a_client_that_goes_away_gives_its_share_back() {
     let mut client = site.connect().await;
     client.send("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9000\r\n\r\n").await;
     assert_eq!(client.answer().await.expect_one().status, 100);
+    client.send("x").await;
+    is_left(&budget, 10_000 - 4096).await;
     drop(client);
-    while budget.left() < 10_000 {
-        tokio::task::yield_now().await;
-    }
+    is_left(&budget, 10_000).await;
 }
 
 #[tokio::test]

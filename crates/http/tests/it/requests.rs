@@ -56,6 +56,11 @@ async fn malformed_requests_are_refused() {
         ("POST /echo HTTP/1.1\r\nHost: x\r\nNoColon\r\n\r\n", 400),
         ("POST /echo HTTP/1.1\r\nHost: x\r\nX: 1\r\n folded\r\n\r\n", 400),
         ("POST /%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        ("POST /#%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        ("POST # HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        ("POST echo HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        ("GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 200),
         ("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: magic\r\nContent-Length: 2\r\n\r\nhi", 417),
         ("GET /x HTTP/1.0\r\n\r\n", 200),
         ("GET /x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200),
@@ -63,6 +68,37 @@ async fn malformed_requests_are_refused() {
     ] {
         assert_eq!(site.ask(request).await.status, status, "{request:?}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_served_behind_a_tunnel_that_there_is_not() {
+    let site = Site::start();
+    let mut client = site.connect().await;
+    client.send("CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect_one().header("connection"), Some("close"));
+    assert!(client.closed().await);
+}
+
+#[tokio::test]
+async fn what_stands_behind_a_hash_belongs_to_the_target() {
+    let site = Site::start();
+    let mut client = site.connect().await;
+    let bytes = format!(
+        "GET /a#b?c#d HTTP/1.1\r\nHost: x\r\nX: #\r\n\r\n\
+         POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n # \
+         GET /{} HTTP/1.1\r\nHost: x\r\n\r\n",
+        "#".repeat(5000)
+    );
+    client.send(bytes).await;
+    for body in ["/a%23b", " # "] {
+        assert_eq!(client.answer().await.expect_one().body, body);
+    }
+    assert_eq!(client.answer().await.expect_one().body, format!("/{}", "%23".repeat(5000)));
+    let refused =
+        site.ask("GET /# HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    assert_eq!(refused.await.status, 400);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "#".repeat(6000));
+    assert_eq!(site.ask(&long).await.status, 414);
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod forward;
 mod limits;
 mod nonces;
 mod support;
+mod vectors;

@@ -22,7 +22,7 @@ pub struct AccessLine<'a> {
     pub component: &'a str,
     /// As sent.
     pub method: &'a str,
-    /// As sent, with its prefix, without the query. Cut after 2,048 bytes.
+    /// Its escapes undone, with its prefix, without the query. Cut after 2,048 bytes.
     pub path: &'a str,
     /// Of the answer.
     pub status: u16,

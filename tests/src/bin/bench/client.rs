@@ -2,13 +2,32 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Where to connect to, and how.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) addr: SocketAddr,
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl From<SocketAddr> for Target {
+    fn from(addr: SocketAddr) -> Self {
+        Self { addr, tls: None }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// One connection.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     filled: usize,
 }
@@ -20,15 +39,24 @@ pub(crate) struct Answer<'b> {
 }
 
 impl Connection {
-    pub(crate) async fn open(addr: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn open(target: impl Into<Target>) -> io::Result<Self> {
+        let Target { addr, tls } = target.into();
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some(config) => {
+                let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+                Box::new(TlsConnector::from(config).connect(name, stream).await?)
+            }
+        };
         Ok(Self { stream, buffer: vec![0; 16 * 1024], filled: 0 })
     }
 
     /// Sends prepared bytes and reads one answer with a `Content-Length`.
     pub(crate) async fn send(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         self.filled = 0;
         let (head, status, length) = loop {
             self.fill().await?;

@@ -1,13 +1,12 @@
 //! Closed-loop load: a number of connections, each sending its next request when the last one is answered.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::client::Connection;
+use crate::client::{Connection, Target};
 
 /// What a run of load saw.
 #[derive(Debug, Default, Clone)]
@@ -36,31 +35,55 @@ pub(crate) fn percentile(sorted: &[u32], share: f64) -> f64 {
     f64::from(sorted.get(index).copied().unwrap_or_default()) / 1000.0
 }
 
-/// Sends `request` over `connections` connections for `time`. Answers other than `want` count as refused.
+/// What is sent.
+#[derive(Clone)]
+pub(crate) enum Requests {
+    /// The same bytes every time.
+    Same(Arc<Vec<u8>>),
+    /// Other bytes every time, made by this.
+    Made(fn() -> Vec<u8>),
+}
+
+impl From<Arc<Vec<u8>>> for Requests {
+    fn from(request: Arc<Vec<u8>>) -> Self {
+        Self::Same(request)
+    }
+}
+
+/// Sends requests over `connections` connections for `time`. Answers other than `want` count as refused.
 pub(crate) async fn flood(
-    addr: SocketAddr,
+    target: impl Into<Target>,
     connections: usize,
-    request: Arc<Vec<u8>>,
+    requests: impl Into<Requests>,
     want: u16,
     time: Duration,
 ) -> io::Result<Load> {
+    let (target, requests) = (target.into(), requests.into());
     let mut opened = Vec::new();
     for _ in 0..connections {
-        opened.push(Connection::open(addr).await?);
+        opened.push(Connection::open(target.clone()).await?);
     }
     let start = Instant::now();
     let end = start + time;
     let mut tasks = JoinSet::new();
     for mut connection in opened {
-        let request = Arc::clone(&request);
+        let requests = requests.clone();
         tasks.spawn(async move {
             let mut load = Load::default();
             loop {
+                let made;
+                let request = match &requests {
+                    Requests::Same(request) => request.as_slice(),
+                    Requests::Made(make) => {
+                        made = make();
+                        made.as_slice()
+                    }
+                };
                 let sent = Instant::now();
                 if sent >= end {
                     return Ok::<_, io::Error>(load);
                 }
-                let status = connection.send(&request).await?.status;
+                let status = connection.send(request).await?.status;
                 load.latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
                 if status == want {
                     load.requests += 1;

@@ -13,6 +13,7 @@
 
 mod client;
 mod config;
+mod cost;
 mod ingress;
 mod load;
 mod nothing;
@@ -73,7 +74,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `bench [--quick] [--large N] [ingress] [queue] [config]`
+/// `bench [--quick] [--large N] [ingress] [cost] [queue] [config]`
 async fn measure(arguments: &[String]) -> io::Result<()> {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).and_then(|n| n.parse().ok());
@@ -84,10 +85,13 @@ async fn measure(arguments: &[String]) -> io::Result<()> {
         large: after("--large").unwrap_or(1_000_000),
         folder: tempfile::tempdir_in(".")?,
     };
-    let all = !has("ingress") && !has("queue") && !has("config");
+    let all = !["ingress", "cost", "queue", "config"].into_iter().any(has);
     let mut durable_64 = 0.0;
     if all || has("ingress") {
         durable_64 = ingress::measure(&mut bench).await?.durable_64;
+    }
+    if all || has("cost") {
+        cost::measure(&mut bench).await?;
     }
     if all || has("queue") {
         queue::measure(&mut bench, durable_64).await?;

@@ -17,6 +17,17 @@ pub(crate) enum Keep {
     Nothing,
 }
 
+/// What a configuration has beyond the plain one.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Extra {
+    /// One line for each request, to a file.
+    pub(crate) access_log: bool,
+    /// On the public listener, with the certificates of [`e2e::pki`].
+    pub(crate) tls: bool,
+    /// Routes `/hooks/NUMBER`, from 0.
+    pub(crate) routes: usize,
+}
+
 /// A running server. Stopped when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -30,9 +41,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server whose files are in `folder`, with `sink` as push target, and waits until it is healthy.
     pub(crate) async fn start(keep: Keep, folder: &Path, sink: SocketAddr) -> io::Result<Self> {
-        let [ingress, pull, admin, metrics] = free_ports()?;
+        Self::start_with(keep, folder, sink, Extra::default()).await
+    }
+
+    /// As [`Server::start`], with more in its configuration.
+    pub(crate) async fn start_with(keep: Keep, folder: &Path, sink: SocketAddr, extra: Extra) -> io::Result<Self> {
+        let ports @ [ingress, pull, admin, metrics] = free_ports()?;
         let config = folder.join("bench.conf");
-        std::fs::write(&config, configuration(ingress, pull, admin, metrics, sink))?;
+        std::fs::write(&config, configuration(ports, sink, extra))?;
+        if extra.tls {
+            e2e::pki::write(folder).map_err(io::Error::other)?;
+        }
         let mut command = match keep {
             Keep::Durable => {
                 let mut command = Command::new(product()?);
@@ -45,8 +64,8 @@ impl Server {
                 command
             }
         };
-        command.arg("--config").arg(&config).arg("--db").arg(folder.join("bench.db"));
-        command.args(["--log-level", "warn"]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.arg("--config").arg("bench.conf").arg("--db").arg("bench.db");
+        command.current_dir(folder).args(["--log-level", "warn"]).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(std::fs::File::create(folder.join("bench.log"))?);
         let begin = Instant::now();
         let child = command.spawn()?;
@@ -80,6 +99,15 @@ impl Server {
     /// Bytes sent to the disk since the start.
     pub(crate) fn written(&self) -> u64 {
         field(&format!("/proc/{}/io", self.child.id()), "write_bytes:")
+    }
+
+    /// Processor time since the start.
+    pub(crate) fn processor(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let behind_name = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let ticks: u64 = behind_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        // The kernel counts in hundredths of a second.
+        Duration::from_millis(ticks * 10)
     }
 
     /// Asks it to stop and waits.
@@ -126,24 +154,26 @@ fn free_ports<const N: usize>() -> io::Result<[SocketAddr; N]> {
     addrs.try_into().map_err(|_length| io::Error::other("no free ports"))
 }
 
-fn configuration(
-    ingress: SocketAddr,
-    pull: SocketAddr,
-    admin: SocketAddr,
-    metrics: SocketAddr,
-    sink: SocketAddr,
-) -> String {
-    format!(
+fn configuration([ingress, pull, admin, metrics]: [SocketAddr; 4], sink: SocketAddr, extra: Extra) -> String {
+    let tls = if extra.tls { "tls { cert_file server.pem key_file server.key }" } else { "" };
+    let access_log = if extra.access_log { "on" } else { "off" };
+    let mut text = format!(
         r#"
-ingress {{ listen {ingress} }}
+ingress {{ listen {ingress} {tls} }}
 pull_api {{ listen {pull} auth token raw:t max_batch 1000 max_lease_batch 1000 }}
 admin_api {{ listen {admin} }}
-observability {{ access_log off metrics {{ listen {metrics} }} }}
+observability {{ access_log {access_log} metrics {{ listen {metrics} }} }}
 queue_limits {{ max_depth 100000000 }}
 defaults {{ max_body 64mb egress {{ https_only off dns_rebind_protection off }} }}
 /in {{ pull {{ path /in }} }}
 /other {{ pull {{ path /other }} }}
+/github {{ auth hmac {{ provider github secret raw:s }} pull {{ path /github }} }}
+/canonical {{ auth hmac raw:s pull {{ path /canonical }} }}
 /push {{ deliver_concurrency 64 deliver "http://{sink}/sink" {{ timeout 10s }} }}
 "#
-    )
+    );
+    for route in 0..extra.routes {
+        text.push_str(&format!("/hooks/{route} {{ pull {{ path /hooks/{route} }} }}\n"));
+    }
+    text
 }

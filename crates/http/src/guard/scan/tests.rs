@@ -10,7 +10,7 @@ fn read_in(size: usize, stream: &[u8]) -> (Seen, usize) {
             Seen::Refuse { at, status, in_first_line } => {
                 return (Seen::Refuse { at: done + at, status, in_first_line }, done);
             }
-            Seen::Broken => return (Seen::Broken, done),
+            other => return (other, done),
         }
     }
     (Seen::Fine, done)
@@ -47,6 +47,7 @@ fn unclear_framing_is_refused_before_the_head_ends() {
         ("POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nContent-Length: 18446744073709551616\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
@@ -103,4 +104,51 @@ fn a_request_line_is_cut_at_its_limit() {
         let (seen, _) = read_in(size, stream.as_bytes());
         assert_eq!(seen, Seen::Refuse { at: 18 + 100, status: 414, in_first_line: true }, "{size}");
     }
+}
+
+/// What hyper would get of a stream that is read in pieces of `size`.
+fn escaped_in(size: usize, stream: &str) -> String {
+    let mut scan = Scan::new(100);
+    let mut passed = Vec::new();
+    for mut piece in stream.as_bytes().chunks(size) {
+        while let Seen::Hash { at } = scan.read(piece) {
+            passed.extend_from_slice(&piece[..at]);
+            passed.extend_from_slice(HASH);
+            piece = &piece[at + 1..];
+        }
+        passed.extend_from_slice(piece);
+    }
+    assert!(scan.between_requests(), "{size} {stream:?}");
+    String::from_utf8(passed).unwrap()
+}
+
+#[test]
+fn a_hash_is_found_in_targets_only_however_they_are_cut() {
+    for (stream, escaped) in [
+        ("G#T / HTTP/1.1\r\nX: #\r\n\r\n", "G#T / HTTP/1.1\r\nX: #\r\n\r\n"),
+        ("GET /a#b HTTP/1.1\r\n#: x\r\n\r\n", "GET /a%23b HTTP/1.1\r\n#: x\r\n\r\n"),
+        ("GET /##?#=# HTTP/1.1\r\n\r\n", "GET /%23%23?%23=%23 HTTP/1.1\r\n\r\n"),
+        (
+            "\r\nPOST /# HTTP/1.1\r\nContent-Length: 3\r\n\r\n # P#ST # HTTP/1.1\r\n\r\n",
+            "\r\nPOST /%23 HTTP/1.1\r\nContent-Length: 3\r\n\r\n # P#ST %23 HTTP/1.1\r\n\r\n",
+        ),
+    ] {
+        for size in 1..=stream.len() {
+            assert_eq!(escaped_in(size, stream), escaped, "{size}");
+        }
+    }
+}
+
+#[test]
+fn a_hash_counts_towards_the_length_of_a_request_line_as_it_is_passed_on() {
+    let (mut scan, target) = (Scan::new(100), "#".repeat(40));
+    let line = format!("GET /{target} HTTP/1.1\r\n");
+    let mut rest = line.as_bytes();
+    let refused = loop {
+        match scan.read(rest) {
+            Seen::Hash { at } => rest = &rest[at + 1..],
+            other => break other,
+        }
+    };
+    assert!(matches!(refused, Seen::Refuse { status: 414, in_first_line: true, .. }), "{refused:?}");
 }
