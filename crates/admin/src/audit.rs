@@ -1,12 +1,12 @@
 //! Who changes what, and why: the audit headers, the rules about them, and the line in the log.
 
 use hookaido_model::UnixMillis;
+use hookaido_model::config::Managed;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::Table;
 use crate::error::{Fault, Refusal};
-use crate::table::RouteEntry;
 
 const REASON: &str = "x-hookaido-audit-reason";
 const ACTOR: &str = "x-hookaido-audit-actor";
@@ -90,8 +90,8 @@ fn bounded(headers: &HeaderMap, name: &'static str, max: usize) -> Result<String
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mutation<'a> {
     pub(crate) operation: &'static str,
-    /// The managed route it was limited to.
-    pub(crate) scope: Option<&'a RouteEntry>,
+    /// The endpoint it was limited to.
+    pub(crate) labels: Option<&'a Managed>,
     pub(crate) route: &'a str,
     pub(crate) target: &'a str,
     pub(crate) state: &'a str,
@@ -104,7 +104,7 @@ pub(crate) struct Mutation<'a> {
 impl Mutation<'_> {
     /// Writes the line.
     pub(crate) fn log(&self, audit: &Audit, at: UnixMillis) {
-        let labels = self.scope.and_then(|route| route.managed.as_ref());
+        let labels = self.labels;
         tracing::info!(
             target: "hookaido",
             operation = self.operation,

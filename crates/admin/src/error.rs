@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use hookaido_auth::ChangeError;
 use hookaido_http::{BodyError, Problem, Response};
 use hookaido_queue::store::StoreError;
 use hookaido_telemetry::PublishReject;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+
+use crate::EndpointError;
 
 /// What is wrong, without the particulars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +80,32 @@ pub(crate) enum Fault {
     StoreUnavailable,
     /// No route has this endpoint label (management views).
     ManagementEndpointNotFound,
-    /// Endpoints cannot be changed here.
+    /// An endpoint cannot be changed at present: the configuration file stands in the way.
     ManagementUnavailable,
+    /// An endpoint is to be put on a route that the configuration does not have.
+    ManagementRouteNotFound,
+    /// The route belongs to another endpoint.
+    ManagementRouteMapped,
+    /// The route is closed to publishing by endpoint.
+    ManagementPublishDisabled,
+    /// The endpoint's present route has other targets.
+    ManagementTargetMismatch,
+    /// The endpoint's present route has messages that wait or are leased.
+    ManagementBacklog,
     /// No pool of runtime secrets has this name.
     SecretPoolNotFound,
+    /// The value is missing.
+    SecretValueEmpty,
+    /// The end is not after the beginning.
+    SecretWindow,
+    /// The pool has as many versions as it may.
+    SecretPoolFull,
+    /// The pool has no such version.
+    SecretIdNotFound,
+    /// The value could not be sealed.
+    SecretSeal,
+    /// The change could not be stored.
+    SecretPersist,
 }
 
 /// A refusal with its particulars.
@@ -137,7 +162,18 @@ impl Fault {
             Self::StoreUnavailable => Shape(503, "store_unavailable", Store),
             Self::ManagementEndpointNotFound => Shape(404, "management_endpoint_not_found", Validation),
             Self::ManagementUnavailable => Shape(503, "management_unavailable", Store),
+            Self::ManagementRouteNotFound => Shape(404, "management_route_not_found", Validation),
+            Self::ManagementRouteMapped => Shape(409, "management_route_already_mapped", Conflict),
+            Self::ManagementPublishDisabled => Shape(409, "management_route_publish_disabled", Policy),
+            Self::ManagementTargetMismatch => Shape(409, "management_route_target_mismatch", Conflict),
+            Self::ManagementBacklog => Shape(409, "management_route_backlog_active", Conflict),
             Self::SecretPoolNotFound => Shape(404, "secret_pool_not_found", Validation),
+            Self::SecretValueEmpty => Shape(400, "secret_value_empty", Validation),
+            Self::SecretWindow => Shape(400, "secret_invalid_window", Validation),
+            Self::SecretPoolFull => Shape(413, "secret_pool_full", Conflict),
+            Self::SecretIdNotFound => Shape(404, "secret_id_not_found", Validation),
+            Self::SecretSeal => Shape(500, "secret_seal_failure", Store),
+            Self::SecretPersist => Shape(500, "secret_persist_failure", Store),
         }
     }
 
@@ -195,6 +231,34 @@ impl From<BodyError> for Refusal {
     }
 }
 
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Self {
+        let fault = match &error {
+            ChangeError::NoPool => Fault::SecretPoolNotFound,
+            ChangeError::NoVersion => Fault::SecretIdNotFound,
+            ChangeError::Full(_) => Fault::SecretPoolFull,
+            ChangeError::Seal => Fault::SecretSeal,
+            ChangeError::Save(_) => Fault::SecretPersist,
+        };
+        fault.because(error.to_string())
+    }
+}
+
+impl From<EndpointError> for Refusal {
+    fn from(error: EndpointError) -> Self {
+        let fault = match &error {
+            EndpointError::NoEndpoint => Fault::ManagementEndpointNotFound,
+            EndpointError::NoRoute => Fault::ManagementRouteNotFound,
+            EndpointError::Mapped { .. } => Fault::ManagementRouteMapped,
+            EndpointError::PublishOff { .. } => Fault::ManagementPublishDisabled,
+            EndpointError::OtherTargets { .. } => Fault::ManagementTargetMismatch,
+            EndpointError::Backlog { .. } => Fault::ManagementBacklog,
+            EndpointError::Unavailable(_) => Fault::ManagementUnavailable,
+        };
+        fault.because(error.to_string())
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let fault = match error {
@@ -245,7 +309,18 @@ mod tests {
         (Fault::StoreUnavailable, 503, "store_unavailable"),
         (Fault::ManagementEndpointNotFound, 404, "management_endpoint_not_found"),
         (Fault::ManagementUnavailable, 503, "management_unavailable"),
+        (Fault::ManagementRouteNotFound, 404, "management_route_not_found"),
+        (Fault::ManagementRouteMapped, 409, "management_route_already_mapped"),
+        (Fault::ManagementPublishDisabled, 409, "management_route_publish_disabled"),
+        (Fault::ManagementTargetMismatch, 409, "management_route_target_mismatch"),
+        (Fault::ManagementBacklog, 409, "management_route_backlog_active"),
         (Fault::SecretPoolNotFound, 404, "secret_pool_not_found"),
+        (Fault::SecretValueEmpty, 400, "secret_value_empty"),
+        (Fault::SecretWindow, 400, "secret_invalid_window"),
+        (Fault::SecretPoolFull, 413, "secret_pool_full"),
+        (Fault::SecretIdNotFound, 404, "secret_id_not_found"),
+        (Fault::SecretSeal, 500, "secret_seal_failure"),
+        (Fault::SecretPersist, 500, "secret_persist_failure"),
     ];
 
     #[test]

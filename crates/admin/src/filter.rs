@@ -127,7 +127,7 @@ pub(crate) async fn change(
     };
     let mutation = Mutation {
         operation: op.operation(),
-        scope,
+        labels: scope.and_then(|route| route.managed.as_ref()),
         route: route.as_deref().unwrap_or_default(),
         target: target.as_deref().unwrap_or_default(),
         state: wish.state,

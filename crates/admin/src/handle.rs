@@ -7,10 +7,10 @@ use hookaido_http::{Handler, Peer, Reply, Request, Response};
 use hookaido_model::config::Managed;
 use http::request::Parts as Head;
 
-use crate::error::{Fault, Refusal};
+use crate::error::Refusal;
 use crate::query::Query;
 use crate::router::Call;
-use crate::{Table, backlog, body, filter, health, ids, list, model, publish};
+use crate::{Table, backlog, body, endpoint, filter, health, ids, list, model, publish, secrets};
 
 /// Answers a request from one table.
 pub fn handle(table: &Arc<Table>, request: Request) -> Reply {
@@ -38,7 +38,7 @@ async fn answer(table: Arc<Table>, call: Call, request: Request) -> Response {
     }
 }
 
-async fn respond(table: &Table, call: Call, request: Request) -> Result<Response, Refusal> {
+async fn respond(table: &Arc<Table>, call: Call, request: Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query());
     match call {
@@ -56,11 +56,18 @@ async fn respond(table: &Table, call: Call, request: Request) -> Result<Response
         Call::Applications => Ok(model::applications(table)),
         Call::Endpoints(application) => model::endpoints(table, &application),
         Call::Endpoint(labels) => model::endpoint(table, &labels),
-        Call::ChangeEndpoint => {
-            crate::audit::Audit::read(&head.headers)?.allowed(table)?;
-            Err(Fault::ManagementUnavailable.because("change application and endpoint_name in the configuration file"))
+        Call::PutEndpoint(labels) => {
+            let body = body::read(table, body).await?;
+            endpoint::put(table, labels, &head.headers, &body).await
         }
-        Call::Secrets => Err(Fault::SecretPoolNotFound.because("no pool of runtime secrets has this name")),
+        Call::DeleteEndpoint(labels) => endpoint::delete(table, labels, &head.headers).await,
+        Call::Secrets(pool) => secrets::list(table, &pool),
+        Call::AddSecret(pool) => {
+            secrets::known(table, &pool)?;
+            let body = body::read(table, body).await?;
+            secrets::add(table, pool, &head.headers, &body).await
+        }
+        Call::DeleteSecret(pool, id) => secrets::delete(table, pool, id, &head.headers).await,
         Call::Ids(op) => {
             let audit = crate::audit::Audit::read(&head.headers)?;
             ids::change(table, op, &audit, &body::read(table, body).await?).await

@@ -87,7 +87,7 @@ impl<'a> Gate<'a> {
         self.table.metrics.publish.accepted(count as u64, self.scope.is_some());
         let mutation = Mutation {
             operation: "publish_messages",
-            scope: self.scope,
+            labels: self.scope.and_then(|route| route.managed.as_ref()),
             route: route.unwrap_or_default(),
             target: target.unwrap_or_default(),
             state: "queued",

@@ -30,11 +30,16 @@ pub(crate) enum Call {
     Applications,
     Endpoints(String),
     Endpoint(Managed),
-    ChangeEndpoint,
+    PutEndpoint(Managed),
+    DeleteEndpoint(Managed),
     ScopedMessages(Managed),
     ScopedPublish(Managed),
     ScopedFilter(FilterOp, Managed),
-    Secrets,
+    /// The versions of a pool.
+    Secrets(String),
+    AddSecret(String),
+    /// Pool and version.
+    DeleteSecret(String, String),
 }
 
 /// Makes a call of the labels in the path.
@@ -99,8 +104,7 @@ fn place<'a>(segments: &[&'a str], method: &Method) -> Option<(&'static str, Pla
         ["backlog", "trends"] => ("GET", Call::Trends),
         ["management", "model"] => ("GET", Call::Model),
         ["applications"] => ("GET", Call::Applications),
-        ["secrets", _] => ("GET, POST", Call::Secrets),
-        ["secrets", _, _] if method == Method::DELETE => ("DELETE", Call::Secrets),
+        ["secrets", rest @ ..] => secret(rest, method)?,
         ["dlq", verb] => ("POST", Call::Ids(IdsOp::of_dlq(verb)?)),
         ["messages", verb] => match FilterOp::of(verb) {
             Some(op) => ("POST", Call::Filter(op)),
@@ -116,10 +120,26 @@ fn place<'a>(segments: &[&'a str], method: &Method) -> Option<(&'static str, Pla
     Some((methods, Place::Plain(call)))
 }
 
+/// Below `/secrets`. Where one of the methods there is asked of the wrong one of the two paths, nothing is found.
+fn secret(rest: &[&str], method: &Method) -> Option<(&'static str, Call)> {
+    let known = [Method::GET, Method::POST, Method::DELETE].contains(method);
+    match rest {
+        [pool] if !known || method != Method::DELETE => {
+            let call = if method == Method::POST { Call::AddSecret } else { Call::Secrets };
+            Some(("GET, POST", call((*pool).to_owned())))
+        }
+        [pool, id] if !known || method == Method::DELETE => {
+            Some(("DELETE", Call::DeleteSecret((*pool).to_owned(), (*id).to_owned())))
+        }
+        _ => None,
+    }
+}
+
 fn below_endpoint(rest: &[&str], method: &Method) -> Option<(&'static str, WithLabels)> {
     Some(match rest {
         [] if method == Method::GET => ("GET, PUT, DELETE", Call::Endpoint),
-        [] => ("GET, PUT, DELETE", |_labels| Call::ChangeEndpoint),
+        [] if method == Method::DELETE => ("GET, PUT, DELETE", Call::DeleteEndpoint),
+        [] => ("GET, PUT, DELETE", Call::PutEndpoint),
         ["messages"] => ("GET", Call::ScopedMessages),
         ["messages", "publish"] => ("POST", Call::ScopedPublish),
         ["messages", verb] => match FilterOp::of(verb)? {

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use hookaido_auth::{AuthError, BearerTokens, SecretSource};
+use hookaido_auth::{AuthError, BearerTokens, RuntimeSecrets, SecretSource};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, Managed, PublishPolicy, Route, RoutePublish, RouteWork, TrendSignals};
 use hookaido_model::{Lane, LaneId, PULL_TARGET, UnixMillis};
 use hookaido_queue::Queue;
 use hookaido_telemetry::Metrics;
+use tokio_util::task::TaskTracker;
 
-use crate::State;
+use crate::{EndpointChanges, State};
 
 /// What a table is made of.
 pub struct Parts<'a> {
@@ -29,6 +30,12 @@ pub struct Parts<'a> {
     pub bodies: &'a ByteBudget,
     /// What outlives the table.
     pub state: &'a Arc<State>,
+    /// Pools that operators fill.
+    pub runtime_secrets: &'a Arc<RuntimeSecrets>,
+    /// Who changes endpoints.
+    pub endpoints: &'a Arc<dyn EndpointChanges>,
+    /// Runs what must finish although the caller is gone.
+    pub tasks: &'a TaskTracker,
     /// Which configuration this is.
     pub generation: Generation,
 }
@@ -83,6 +90,9 @@ pub struct Table {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bodies: ByteBudget,
     pub(crate) state: Arc<State>,
+    pub(crate) runtime_secrets: Arc<RuntimeSecrets>,
+    pub(crate) endpoints: Arc<dyn EndpointChanges>,
+    pub(crate) tasks: TaskTracker,
     pub(crate) generation: Generation,
 }
 
@@ -123,6 +133,9 @@ impl Table {
             metrics: Arc::clone(parts.metrics),
             bodies: parts.bodies.clone(),
             state: Arc::clone(parts.state),
+            runtime_secrets: Arc::clone(parts.runtime_secrets),
+            endpoints: Arc::clone(parts.endpoints),
+            tasks: parts.tasks.clone(),
             generation: parts.generation.clone(),
         })
     }

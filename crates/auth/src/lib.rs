@@ -1,6 +1,6 @@
 //! Secrets and proofs: where secret values come from, and how a request shows that its sender knows one.
 //!
-//! Owns secret sources and pools, signature schemes (verify and sign), bearer tokens, basic credentials and the memory of used
+//! Owns secret sources and pools (static, and sealed at run time), signature schemes (verify and sign), bearer tokens, basic credentials and the memory of used
 //! nonces. Knows headers and bytes only: no routes, no HTTP server, no store.
 
 pub mod basic;
@@ -9,7 +9,9 @@ mod hex;
 pub mod hmac;
 pub mod nonce;
 pub mod pool;
+pub mod runtime;
 pub mod scheme;
+pub mod seal;
 pub mod secret;
 pub mod sign;
 
@@ -18,6 +20,7 @@ pub use bearer::BearerTokens;
 pub use hmac::{Denied, HmacVerifier, SignedRequest, Verified};
 pub use nonce::{Claim, ClaimError, NonceStore};
 pub use pool::{Pool, PoolVersion, SecretPools};
+pub use runtime::{AddedVersion, ChangeError, NewVersion, PreparedSecrets, RuntimeError, RuntimeSecrets};
 pub use scheme::Scheme;
 pub use secret::{FixedSecrets, SecretError, SecretResolver, SecretSource, SecretValue, VaultReader};
 pub use sign::{NoValidSecret, Signature, Signer};

@@ -133,6 +133,10 @@ impl SecretPools {
         Ok(Self(resolved))
     }
 
+    pub(crate) fn insert(&mut self, name: String, pool: Arc<Pool>) {
+        self.0.insert(name, pool);
+    }
+
     /// The pool of this name.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Arc<Pool>> {

@@ -2,7 +2,7 @@
 //!
 //! `bytes -> syntax::parse -> read (table) -> lower -> check -> model::Config`. Every problem of a file is reported at once, each with
 //! its place. Reads environment variables and files for placeholders only, through [`Environment`]; opens nothing else.
-//! Called by `cli` (every `config` command), `server` (start and reload) and `admin` (edits).
+//! Called by `cli` (every `config` command) and `server` (start, reload, edits that the admin API asks for).
 
 mod adapt;
 mod check;
@@ -24,6 +24,7 @@ mod plan;
 mod properties;
 mod read;
 mod reference;
+mod relabel;
 mod report;
 mod suggest;
 mod table;
@@ -42,6 +43,7 @@ pub use layout::LanguageLayout;
 pub use lower::Defaults;
 pub use plan::{Change, Plan, plan};
 pub use reference::{example, markdown, reference};
+pub use relabel::{RelabelError, relabel};
 pub use report::{one_line, validate_json};
 pub use table::{Kind, Reload, Row, Shape, row, rows};
 pub use text::duration_text;

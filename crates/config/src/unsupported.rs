@@ -35,11 +35,6 @@ static UNSUPPORTED: &[Row] = &[
         used: |config| config.backend == QueueBackend::Postgres,
         written: |_, statement| starts(statement, &["queue"]),
     },
-    Row {
-        name: "`runtime true`",
-        used: |config| config.secrets.values().any(|pool| matches!(pool, SecretPool::Runtime { .. })),
-        written: |_, statement| starts(statement, &["runtime"]),
-    },
 ];
 
 /// One error for each feature that a configuration uses and that cannot run yet, at the first place that uses it.
@@ -127,7 +122,7 @@ mod tests {
         let shown =
             |d: &Diagnostic| (d.message.split(" cannot").next().unwrap().to_owned(), compiled.tree.slice(d.span));
         let shown: Vec<_> = unsupported(config, &compiled.tree).iter().map(shown).collect();
-        let want = [("`grpc_listen`", "grpc_listen :1"), ("`runtime true`", "runtime true")];
+        let want = [("`grpc_listen`", "grpc_listen :1")];
         assert_eq!(shown, want.map(|(name, place)| (name.to_owned(), place)));
         let plain = compile(b"/a { deliver https://h/ { } }", &FixedEnvironment::default());
         assert!(unsupported(&plain.config.expect("valid"), &plain.tree).is_empty());

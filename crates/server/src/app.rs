@@ -1,10 +1,10 @@
 //! What lives as long as the process: queue, metrics, clock, secrets, dispatcher, and what services keep across reloads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookaido_auth::{NonceStore, SecretResolver, SecretSource};
+use hookaido_auth::{NonceStore, RuntimeSecrets, SecretResolver, SecretSource};
 use hookaido_config::{Environment, ProcessEnvironment};
 use hookaido_dispatch::{Caller, DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
@@ -15,11 +15,13 @@ use hookaido_queue::{MemoryStore, Queue, QueueSettings};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
 use hookaido_telemetry::{Metrics, MetricsExporter};
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::StartError;
 use crate::logs::Logs;
+use crate::supervisor::{Command, Commands, commands};
 
 /// Bytes of request bodies under way, over all connections.
 const BODY_BUDGET: u64 = 256 << 20;
@@ -41,6 +43,10 @@ pub(crate) struct App {
     pub(crate) exporter: Arc<MetricsExporter>,
     pub(crate) environment: Arc<ProcessEnvironment>,
     pub(crate) secrets: Arc<SecretResolver>,
+    /// Those that the admin API adds.
+    pub(crate) runtime_secrets: Arc<RuntimeSecrets>,
+    /// To the supervisor.
+    pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) dispatcher: Dispatcher,
     /// Asks authentication servers.
     pub(crate) caller: Caller,
@@ -67,7 +73,7 @@ impl App {
         config: &Config,
         environment: Arc<ProcessEnvironment>,
         logs: &Logs,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Commands), StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (metrics, exporter) = Metrics::new();
         metrics.set_process(env!("CARGO_PKG_VERSION"), clock.now());
@@ -89,6 +95,9 @@ impl App {
             drain: DRAIN,
             path: environment.var("PATH").unwrap_or_default().into(),
         });
+        let beside = durable.then(|| path_beside(path, "-secrets"));
+        let runtime_secrets = Arc::new(crate::secrets::runtime(&environment, beside));
+        let (commands, receiver) = commands();
         let bodies = ByteBudget::new(BODY_BUDGET);
         let requests = TaskTracker::new();
         let ingress = ingress_state(path, durable, &bodies, &requests, clock.as_ref())?;
@@ -102,6 +111,8 @@ impl App {
             exporter: Arc::new(exporter),
             environment,
             secrets,
+            runtime_secrets,
+            commands,
             dispatcher,
             caller,
             bodies,
@@ -112,7 +123,7 @@ impl App {
             upkeep: CancellationToken::new(),
         };
         app.spawn_upkeep();
-        Ok(app)
+        Ok((app, receiver))
     }
 
     /// What runs beside the services until all of them have ended.
@@ -161,13 +172,18 @@ fn ingress_state(
     if !durable {
         return Ok(hookaido_ingress::State::new(bodies.clone(), requests.clone()));
     }
-    let mut name = database.as_os_str().to_owned();
-    name.push("-nonces");
-    let path = std::path::PathBuf::from(name);
+    let path = path_beside(database, "-nonces");
     let nonces = NonceStore::open(&path, clock.now()).map_err(|error| {
         StartError::Queue(format!("cannot open the file of used nonces {}: {error}", path.display()))
     })?;
     Ok(hookaido_ingress::State::with_nonces(bodies.clone(), requests.clone(), nonces))
+}
+
+/// A file beside the queue's.
+fn path_beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// What the configuration says about the queue.

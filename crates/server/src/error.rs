@@ -2,6 +2,7 @@
 
 use std::io;
 
+use hookaido_auth::RuntimeError;
 use hookaido_syntax::{Diagnostic, Tree};
 
 use crate::DotenvError;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// A secret that the configuration refers to cannot be read.
     #[error("{0}")]
     Auth(String),
+    /// What is kept of runtime secrets cannot be used.
+    #[error("{0}")]
+    RuntimeSecrets(String),
     /// The queue cannot be opened.
     #[error("{0}")]
     Queue(String),
@@ -48,6 +52,18 @@ pub enum StartError {
     /// The asynchronous runtime does not start.
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
+}
+
+impl From<RuntimeError> for StartError {
+    fn from(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Auth(_) | RuntimeError::NoKey | RuntimeError::Key(..) => Self::Auth(error.to_string()),
+            RuntimeError::Seed { .. }
+            | RuntimeError::File { .. }
+            | RuntimeError::OtherKey { .. }
+            | RuntimeError::Changed { .. } => Self::RuntimeSecrets(error.to_string()),
+        }
+    }
 }
 
 fn first(diagnostics: &[Diagnostic]) -> String {
@@ -70,7 +86,7 @@ impl StartError {
             Self::Config { .. } => "compile_config_failed",
             Self::Auth(_) => "load_auth_failed",
             Self::Queue(_) => "open_queue_failed",
-            Self::Listen(_) => "start_servers_failed",
+            Self::Listen(_) | Self::RuntimeSecrets(_) => "start_servers_failed",
             Self::Log(_) => "open_log_failed",
             Self::PidFile(_) => "pid_file_failed",
             Self::Runtime(_) => "start_runtime_failed",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use hookaido_auth::SecretPools;
+use hookaido_auth::{PreparedSecrets, SecretPools};
 use hookaido_dispatch::{DispatchPlan, PreparedPlan};
 use hookaido_http::{Handler, PrefixMux, server_config};
 use hookaido_model::config::{Config, RouteWork};
@@ -22,6 +22,8 @@ pub(crate) struct Generation {
     /// What TLS listeners present, by address; read anew with each generation, so that a reload takes changed certificates.
     pub(crate) tls: BTreeMap<String, Arc<ServerConfig>>,
     pub(crate) push: PreparedPlan,
+    /// Adopted before anything is served.
+    pub(crate) secrets: Option<PreparedSecrets>,
     /// Retired when another generation takes over.
     pub(crate) pull: Option<Arc<hookaido_pull::Table>>,
 }
@@ -36,13 +38,13 @@ impl App {
         let lanes = self.lanes(config).await?;
         let find = |route: &str, target: &str| lanes.get(&(Arc::from(route), Arc::from(target))).cloned();
         let push = DispatchPlan::from_config(config, &find).map_err(|error| StartError::Auth(error.to_string()))?;
-        let pools = SecretPools::resolve(&config.secrets, &*self.secrets)
-            .map_err(|error| StartError::Auth(error.to_string()))?;
-        let push = self.dispatcher.prepare(push, &pools).map_err(|error| StartError::Auth(error.to_string()))?;
+        let secrets = self.runtime_secrets.prepare(&config.secrets, &*self.secrets, self.clock.now())?;
+        let pools = &secrets.pools;
+        let push = self.dispatcher.prepare(push, pools).map_err(|error| StartError::Auth(error.to_string()))?;
         let pull = config.pull_api.as_ref().map(|_| self.pull_table(config, &find)).transpose()?;
-        let sites = self.sites(loaded, number, &find, (&pools, pull.as_ref()))?;
+        let sites = self.sites(loaded, number, &find, (pools, pull.as_ref()))?;
         let tls = tls(config)?;
-        Ok(Generation { sites, tls, push, pull })
+        Ok(Generation { sites, tls, push, secrets: Some(secrets), pull })
     }
 
     async fn lanes(&self, config: &Config) -> Result<Lanes, StartError> {

@@ -6,6 +6,7 @@
 
 mod app;
 mod descriptors;
+mod endpoints;
 mod environment;
 mod error;
 mod forward;
@@ -15,7 +16,9 @@ mod load;
 mod logs;
 mod metrics_endpoint;
 mod pid_file;
+mod rewrite;
 mod sampling;
+mod secrets;
 mod services;
 mod stop;
 mod supervisor;
@@ -94,10 +97,11 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     let pid_file = options.pid_file.as_deref().map(pid_file::PidFile::create).transpose();
     let _pid_file = pid_file.map_err(StartError::PidFile)?;
     let store = app::Opened { given: store, path: &options.db };
-    let app = app::App::open(store, &loaded.config, environment, logs)?;
-    let generation = app.build(&loaded, 1).await?;
+    let (app, commands) = app::App::open(store, &loaded.config, environment, logs)?;
+    let mut generation = app.build(&loaded, 1).await?;
+    app.adopt_secrets(&mut generation, &loaded.config);
     let running = listeners::Running::start(&app, &loaded.config, &generation)?;
     app.activate(generation);
-    supervisor::supervise(options, app, running, loaded, signals).await;
+    supervisor::supervise(options, (app, commands), running, loaded, signals).await;
     Ok(())
 }

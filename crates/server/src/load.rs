@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hookaido_config::{ProcessEnvironment, compile, fingerprint, unsupported};
 use hookaido_model::config::Config;
-use hookaido_syntax::Diagnostic;
+use hookaido_syntax::{Diagnostic, Tree};
 
 use crate::StartError;
 
@@ -20,18 +20,31 @@ pub(crate) struct Loaded {
 
 /// Reads and compiles. Blocks for as long as the file and the files it refers to take.
 pub(crate) fn load(path: &Path, environment: &ProcessEnvironment) -> Result<Loaded, StartError> {
-    let shown = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| StartError::Read { path: shown.clone(), source })?;
-    let compiled = compile(&bytes, environment);
+    Ok(understand(path, &read(path)?, environment)?.0)
+}
+
+/// Reads the file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, StartError> {
+    std::fs::read(path).map_err(|source| StartError::Read { path: path.display().to_string(), source })
+}
+
+/// Compiles what stands, or is about to stand, in the file.
+pub(crate) fn understand(
+    path: &Path,
+    bytes: &[u8],
+    environment: &ProcessEnvironment,
+) -> Result<(Loaded, Tree), StartError> {
+    let compiled = compile(bytes, environment);
     let mut diagnostics = compiled.diagnostics;
     if let Some(config) = compiled.config {
         let missing = unsupported(&config, &compiled.tree);
         if missing.is_empty() {
-            return Ok(Loaded { config, fingerprint: fingerprint(&bytes), warnings: diagnostics });
+            let loaded = Loaded { config, fingerprint: fingerprint(bytes), warnings: diagnostics };
+            return Ok((loaded, compiled.tree));
         }
         diagnostics.extend(missing);
     }
-    Err(StartError::Config { path: shown, tree: Box::new(compiled.tree), diagnostics })
+    Err(StartError::Config { path: path.display().to_string(), tree: Box::new(compiled.tree), diagnostics })
 }
 
 /// Says what is doubtful, once for each thing.

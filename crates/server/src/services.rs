@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use hookaido_admin::EndpointChanges;
 use hookaido_http::Handler;
 use hookaido_model::Lane;
 use hookaido_model::config::Config;
 
 use crate::StartError;
 use crate::app::App;
+use crate::endpoints::Endpoints;
 use crate::load::Loaded;
 
 impl App {
@@ -35,6 +37,7 @@ impl App {
         number: u64,
         lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>,
     ) -> Result<Arc<dyn Handler>, StartError> {
+        let endpoints: Arc<dyn EndpointChanges> = Arc::new(Endpoints(self.commands.clone()));
         let parts = hookaido_admin::Parts {
             config: &loaded.config,
             secrets: &*self.secrets,
@@ -43,6 +46,9 @@ impl App {
             metrics: &self.metrics,
             bodies: &self.bodies,
             state: &self.admin,
+            runtime_secrets: &self.runtime_secrets,
+            endpoints: &endpoints,
+            tasks: &self.requests,
             generation: hookaido_admin::Generation {
                 fingerprint: loaded.fingerprint.clone(),
                 number,

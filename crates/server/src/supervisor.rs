@@ -1,28 +1,39 @@
 //! The one owner of change: takes commands one after the other and carries them out in full or not at all.
 //!
-//! Signals and the file watch only send. A reload is `load -> plan -> build everything -> exchange`; until the exchange nothing that
+//! Signals, the file watch and the admin API only send. A reload is `load -> plan -> build everything -> exchange`; until the exchange nothing that
 //! runs has changed, and the exchange cannot fail.
 
 use std::sync::Arc;
 
+use hookaido_admin::{EndpointChange, EndpointChanged, EndpointError};
 use hookaido_config::plan;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, settings};
 use crate::generation::Generation;
 use crate::listeners::Running;
 use crate::load::{Loaded, load};
 use crate::stop::Signals;
-use crate::{Options, listeners, watch};
+use crate::{Options, StartError, listeners, secrets, watch};
 
 /// Commands that may wait.
 const WAITING: usize = 16;
 
+/// Where commands come in.
+pub(crate) type Commands = mpsc::Receiver<Command>;
+
+/// The way to the supervisor.
+pub(crate) fn commands() -> (mpsc::Sender<Command>, Commands) {
+    mpsc::channel(WAITING)
+}
+
 /// Everything that may be asked of a running server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Command {
     /// Take the configuration file anew.
     Reload(Trigger),
+    /// Change an endpoint in the configuration file, and take that anew. Who asks may have gone when the answer is there.
+    Endpoint(EndpointChange, oneshot::Sender<Result<EndpointChanged, EndpointError>>),
     /// End.
     Stop,
 }
@@ -32,13 +43,17 @@ pub(crate) enum Command {
 pub(crate) enum Trigger {
     Hangup,
     Watch,
+    EndpointPut,
+    EndpointDelete,
 }
 
 impl Trigger {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Hangup => "signal_sighup",
             Self::Watch => "watch",
+            Self::EndpointPut => "admin_management_upsert",
+            Self::EndpointDelete => "admin_management_delete",
         }
     }
 }
@@ -55,20 +70,35 @@ impl App {
 }
 
 /// Serves until told to stop, then drains.
-pub(crate) async fn supervise(options: &Options, app: App, running: Running, loaded: Loaded, signals: Signals) {
-    let (sender, mut commands) = mpsc::channel(WAITING);
-    app.tasks.spawn(signals.forward(sender.clone()));
+pub(crate) async fn supervise(
+    options: &Options,
+    (app, mut commands): (App, Commands),
+    running: Running,
+    loaded: Loaded,
+    signals: Signals,
+) {
+    app.tasks.spawn(signals.forward(app.commands.clone()));
     if options.watch {
-        app.tasks.spawn(watch::watch(options.config.clone(), sender.clone(), app.stop.clone()));
+        app.tasks.spawn(watch::watch(options.config.clone(), app.commands.clone(), app.stop.clone()));
     }
+    app.tasks.spawn(secrets::sweep(
+        (Arc::clone(&app.runtime_secrets), Arc::clone(&app.metrics)),
+        Arc::clone(&app.clock),
+        app.upkeep.clone(),
+        app.tasks.clone(),
+    ));
     let dispatcher = tokio_util::task::TaskTracker::new();
     dispatcher.spawn(app.dispatcher.clone().run(app.stop.clone()));
     dispatcher.close();
 
-    let mut present = Present { loaded, number: 1 };
+    let mut present = Present { loaded, number: 1, written: None };
+    let place = Place { options, app: &app, running: &running };
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Reload(trigger) => present.reload(options, &app, &running, trigger).await,
+            Command::Reload(trigger) => present.reload(place, trigger).await,
+            Command::Endpoint(change, answer) => {
+                let _gone = answer.send(present.change_endpoint(place, &change).await);
+            }
             Command::Stop => break,
         }
     }
@@ -81,9 +111,10 @@ pub(crate) async fn supervise(options: &Options, app: App, running: Running, loa
 }
 
 /// Ready when a stop is asked for again.
-async fn second_stop(commands: &mut mpsc::Receiver<Command>) {
+async fn second_stop(commands: &mut Commands) {
     while let Some(command) = commands.recv().await {
-        if command == Command::Stop {
+        // Whoever asks for something else is told that the server ends, by dropping what would be the answer.
+        if matches!(command, Command::Stop) {
             return;
         }
     }
@@ -103,48 +134,71 @@ async fn drain(app: &App, running: &Running, dispatcher: &tokio_util::task::Task
     }
 }
 
+/// Where everything happens.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) app: &'a App,
+    pub(crate) running: &'a Running,
+}
+
 /// What runs.
-struct Present {
-    loaded: Loaded,
+pub(crate) struct Present {
+    pub(crate) loaded: Loaded,
     number: u64,
+    /// Fingerprint of the file as it was written here, until the file watch has seen it.
+    pub(crate) written: Option<String>,
 }
 
 impl Present {
-    async fn reload(&mut self, options: &Options, app: &App, running: &Running, trigger: Trigger) {
-        let trigger = trigger.as_str();
-        match self.prepare(options, app).await {
-            Ok(Prepared::Restart(directives)) => {
-                let directives = directives.join(", ");
-                tracing::info!(target: "hookaido", trigger, directives, "config_reloaded_restart_required");
-            }
-            Ok(Prepared::Ready(loaded, generation)) => {
-                running.exchange(&generation);
-                app.queue.set_settings(settings(&loaded.config));
-                app.activate(*generation);
-                self.number += 1;
-                self.loaded = *loaded;
-                tracing::info!(target: "hookaido", trigger, generation = self.number, "config_reloaded_ok");
-            }
-            Err(error) => tracing::error!(target: "hookaido", trigger, err = %error, "config_reload_failed"),
+    async fn reload(&mut self, place: Place<'_>, trigger: Trigger) {
+        match self.prepare(place).await {
+            // What the watch sees is what was written here, and runs already.
+            Ok(loaded) if trigger == Trigger::Watch && self.written.take().as_ref() == Some(&loaded.fingerprint) => {}
+            Ok(loaded) => match self.plan(place.app, &loaded).await {
+                Ok(Ok(generation)) => self.take(place, loaded, generation, trigger),
+                Ok(Err(directives)) => log_restart_required(trigger, &directives),
+                Err(error) => log_failed(trigger, &error),
+            },
+            Err(error) => log_failed(trigger, &error),
         }
     }
 
-    async fn prepare(&self, options: &Options, app: &App) -> Result<Prepared, crate::StartError> {
-        let (path, environment) = (options.config.clone(), Arc::clone(&app.environment));
+    async fn prepare(&self, place: Place<'_>) -> Result<Loaded, StartError> {
+        let (path, environment) = (place.options.config.clone(), Arc::clone(&place.app.environment));
         let loaded = tokio::task::spawn_blocking(move || load(&path, &environment)).await;
-        let loaded = loaded.map_err(|error| crate::StartError::Runtime(std::io::Error::other(error)))??;
+        loaded.map_err(|error| StartError::Runtime(std::io::Error::other(error)))?
+    }
+
+    /// Makes everything that a file needs, or names the directives whose change needs a restart: then nothing may be applied.
+    pub(crate) async fn plan(&self, app: &App, loaded: &Loaded) -> Result<Result<Generation, String>, StartError> {
         let plan = plan(&self.loaded.config, &loaded.config);
-        let restart: Vec<String> = plan.needs_restart().map(str::to_owned).collect();
+        let restart: Vec<&str> = plan.needs_restart().collect();
         if !restart.is_empty() {
-            return Ok(Prepared::Restart(restart));
+            return Ok(Err(restart.join(", ")));
         }
-        let generation = app.build(&loaded, self.number + 1).await?;
-        Ok(Prepared::Ready(Box::new(loaded), Box::new(generation)))
+        app.build(loaded, self.number + 1).await.map(Ok)
+    }
+
+    /// Lets a generation take over. Cannot fail.
+    pub(crate) fn take(&mut self, place: Place<'_>, loaded: Loaded, mut generation: Generation, trigger: Trigger) {
+        let Place { app, running, .. } = place;
+        app.adopt_secrets(&mut generation, &loaded.config);
+        running.exchange(&generation);
+        app.queue.set_settings(settings(&loaded.config));
+        app.activate(generation);
+        self.number += 1;
+        self.loaded = loaded;
+        let trigger = trigger.as_str();
+        tracing::info!(target: "hookaido", trigger, generation = self.number, "config_reloaded_ok");
     }
 }
 
-enum Prepared {
-    /// Directives whose change needs a restart: nothing is applied.
-    Restart(Vec<String>),
-    Ready(Box<Loaded>, Box<Generation>),
+pub(crate) fn log_restart_required(trigger: Trigger, directives: &str) {
+    let trigger = trigger.as_str();
+    tracing::info!(target: "hookaido", trigger, directives, "config_reloaded_restart_required");
+}
+
+pub(crate) fn log_failed(trigger: Trigger, error: &StartError) {
+    tracing::error!(target: "hookaido", trigger = trigger.as_str(), err = %error, "config_reload_failed");
 }

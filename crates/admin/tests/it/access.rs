@@ -69,12 +69,3 @@ async fn bodies_over_the_limit_are_400() {
     assert_eq!(world.refused("/messages/cancel", &long).await, (400, "invalid_body".to_owned(), None));
     assert_eq!(world.post("/messages/cancel", r#"{"ids":["x"]}"#).await.0, 200);
 }
-
-#[tokio::test]
-async fn endpoints_cannot_be_changed_yet() {
-    let world = World::new(vec![route("/a")]).await;
-    for method in ["PUT", "DELETE"] {
-        let (status, answer) = world.call(method, "/applications/x/endpoints/y", &[WHY], "{}").await;
-        assert_eq!((status, text(&answer["code"])), (503, "management_unavailable"));
-    }
-}

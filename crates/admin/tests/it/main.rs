@@ -4,7 +4,9 @@
 
 mod access;
 mod changes;
+mod endpoints;
 mod lists;
 mod publish;
+mod secrets;
 mod support;
 mod views;

@@ -1,11 +1,13 @@
 //! A table over a memory store, requests to it, and what came of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookaido_admin::{AdminApi, Generation, Parts, State, Table};
-use hookaido_auth::FixedSecrets;
+use hookaido_admin::{
+    AdminApi, EndpointChange, EndpointChanged, EndpointChanges, EndpointWork, Generation, Parts, State, Table,
+};
+use hookaido_auth::{FixedSecrets, RuntimeSecrets};
 use hookaido_http::{ByteBudget, Handler, Peer, RequestBody, Response};
 use hookaido_model::config::{
     AccessLog, AdaptiveBackpressure, AdminApi as AdminConfig, Channel, Config, Delivery, DropPolicy, Egress,
@@ -18,6 +20,7 @@ use hookaido_queue::store::{Settle, Settlement, Store};
 use hookaido_queue::{LeaseWish, MemoryStore, Queue, QueueSettings};
 use hookaido_telemetry::Metrics;
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 /// The reason every change needs.
@@ -29,8 +32,29 @@ pub(crate) struct World {
     pub(crate) queue: Queue,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) state: Arc<State>,
+    pub(crate) secrets: Arc<RuntimeSecrets>,
+    pub(crate) endpoints: Arc<Changes>,
     pub(crate) config: Config,
     pub(crate) table: Option<Arc<Table>>,
+}
+
+/// Stands for the owner of the file: judges by the rules, makes no change, remembers what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    config: Config,
+    pub(crate) asked: Mutex<Vec<EndpointChange>>,
+}
+
+impl EndpointChanges for Changes {
+    fn change(&self, change: EndpointChange) -> EndpointWork<'_> {
+        Box::pin(async move {
+            let step = change.step(&self.config)?;
+            let changed =
+                EndpointChanged { action: step.action, route: Arc::new(step.to.or(step.from).unwrap().clone()) };
+            self.asked.lock().unwrap().push(change);
+            Ok(changed)
+        })
+    }
 }
 
 impl World {
@@ -50,7 +74,13 @@ impl World {
         let (metrics, _exporter) = Metrics::new();
         let settings = QueueSettings { limits: config.queue_limits, retentions: config.retentions };
         let queue = Queue::new(store, Arc::new(clock.clone()), settings);
-        let mut world = Self { queue, clock, metrics, state: State::new(), config, table: None };
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let secrets = Arc::new(RuntimeSecrets::new(Some(key), None, None));
+        let prepared = secrets.prepare(&config.secrets, &FixedSecrets::default(), NOW).unwrap();
+        secrets.commit(prepared, Duration::ZERO);
+        let endpoints = Arc::new(Changes { config: config.clone(), asked: Mutex::default() });
+        let state = State::new();
+        let mut world = Self { queue, clock, metrics, state, secrets, endpoints, config, table: None };
         world.table = Some(world.build().await);
         world
     }
@@ -66,6 +96,9 @@ impl World {
             metrics: &self.metrics,
             bodies: &ByteBudget::new(1 << 26),
             state: &self.state,
+            runtime_secrets: &self.secrets,
+            endpoints: &(Arc::clone(&self.endpoints) as Arc<dyn EndpointChanges>),
+            tasks: &TaskTracker::new(),
             generation: Generation { fingerprint: "f00d".to_owned(), number: 3, loaded_at: NOW },
         };
         Arc::new(Table::build(&parts).unwrap())
