@@ -1,6 +1,6 @@
 //! Ingress in process, over the memory store.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a test fails by panicking")]
 
 mod auth;
 mod flow;
