@@ -41,7 +41,10 @@ pub(crate) fn check(report: &mut Report, binary: &Path) -> Attempt<()> {
     report.note("openssl/canonical_replayed", replayed(&site));
     report.note("openssl/canonical_old", at_another_time(&site, -3_600));
     report.note("openssl/canonical_future", at_another_time(&site, 3_600));
-    report.note("openssl/canonical_truncated", changed(&site, |header| header.get(..header.len() - 1).unwrap_or_default().to_owned()));
+    report.note(
+        "openssl/canonical_truncated",
+        changed(&site, |header| header.get(..header.len() - 1).unwrap_or_default().to_owned()),
+    );
     report.note("openssl/canonical_doubled", changed(&site, |header| format!("{header}\r\n{header}")));
     Ok(())
 }
