@@ -156,6 +156,7 @@ fn pull(table: &Table) -> Value {
             "nack_conflict_total": route.nack_conflict,
             "lease_active": route.lease_active,
             "lease_expired_total": route.lease_expired,
+            "dead_by_reason": counts(&route.dead),
         })
     });
     let mut shown = shown.collect::<Vec<_>>().into_iter();

@@ -285,7 +285,17 @@ fn route(route: &Route) -> Value {
     object.insert("endpoint_name".into(), managed.map(|managed| managed.endpoint.clone()).into());
     match &route.work {
         RouteWork::Pull(pull) => {
-            object.insert("pull".into(), json!({"path": &*pull.path, "auth": references(&pull.auth_tokens)}));
+            let backoff = pull
+                .redelivery
+                .backoff
+                .map(|delays| json!({"base": time(delays.base), "cap": time(delays.cap), "jitter": delays.jitter}));
+            let pull = json!({
+                "path": &*pull.path,
+                "auth": references(&pull.auth_tokens),
+                "max_receives": pull.redelivery.max_receives,
+                "redelivery_backoff": backoff,
+            });
+            object.insert("pull".into(), pull);
         }
         RouteWork::Deliver { concurrency, targets } => {
             object.insert("deliver_concurrency".into(), (*concurrency).into());

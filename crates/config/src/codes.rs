@@ -85,6 +85,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("E0526", "a target given twice"),
     ("E0527", "`publish` and its dotted forms contradict each other"),
     ("E0528", "one label of the management model without the other"),
+    ("E0529", "an option that `redelivery_backoff` does not take"),
+    ("E0530", "delays before a delivery that never comes"),
     ("E0601", "pulled routes without `pull_api`"),
     ("E0602", "a shared address without `prefix`"),
     ("E0603", "a shared address with different TLS"),

@@ -197,6 +197,15 @@ fn applies(config: &Config, route: &Route) -> Vec<String> {
         RouteWork::Pull(pull) => {
             let prefix = config.pull_api.as_ref().map_or("", |api| api.prefix.as_str());
             lines.push(format!("queued for workers at {prefix}{}", pull.path));
+            if let Some(delays) = pull.redelivery.backoff {
+                let (base, cap) = (duration_text(delays.base), duration_text(delays.cap));
+                lines.push(format!(
+                    "if not finished, ready again after {base}, then twice as long each time, up to {cap}"
+                ));
+            }
+            if let Some(most) = pull.redelivery.max_receives {
+                lines.push(format!("dead after {most} receive(s) without an ack"));
+            }
         }
         RouteWork::Deliver { targets, .. } => lines.extend(targets.iter().map(|target| match target.transport {
             Transport::Http(_) => format!("queued and pushed to {}", target.target),
@@ -234,7 +243,7 @@ mod tests {
               match { host *.example.com header X-Event push query env prod }
               rate_limit { rps 5 }
               auth hmac { provider github secret raw:s }
-              pull { path /github }
+              pull { path /github max_receives 5 redelivery_backoff exponential base 2s }
             }
             /hooks { match { method PUT } deliver https://h/x { } }"#;
         let config = compile(text.as_bytes(), &FixedEnvironment::default()).config.expect("valid");
@@ -248,7 +257,9 @@ mod tests {
             explained("post", "http://a.example.com:80/hooks/github/x?env=prod", &["x-event: push"]),
             "/jobs: no, no request from outside reaches this route\n/hooks/github: yes\n  \
              rate limit of the route: 5 a second, 5 at once\n  body up to 2097152 bytes, headers up to 65536 bytes\n  \
-             HMAC as GitHub signs\n  queued for workers at /pull/github\n"
+             HMAC as GitHub signs\n  queued for workers at /pull/github\n  \
+             if not finished, ready again after 2s, then twice as long each time, up to 5m\n  \
+             dead after 5 receive(s) without an ack\n"
         );
     }
 

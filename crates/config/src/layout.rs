@@ -78,7 +78,7 @@ fn row_len(context: Context, row: &Row, items: &[Item]) -> usize {
                 3
             }
         }
-        Shape::Retry => {
+        Shape::Retry | Shape::Backoff => {
             let mut len = 2;
             while word_at(items, len).is_some_and(is_retry_option) {
                 len += 2;

@@ -4,11 +4,13 @@
 //! the business of `check`.
 
 mod auth;
+mod backoff;
 mod deliver;
 mod listeners;
 mod matching;
 mod observe;
 mod policy;
+mod redelivery;
 mod route;
 mod secrets;
 mod storage;

@@ -60,6 +60,8 @@ pub enum Shape {
     Sign,
     /// `retry exponential [max N] [base D] [cap D] [jitter F]`.
     Retry,
+    /// `redelivery_backoff off`, or `exponential [base D] [cap D] [jitter F]`.
+    Backoff,
     /// `deliver "URL" { ... }` or `deliver exec "COMMAND" { ... }`.
     Deliver,
 }

@@ -27,10 +27,9 @@ pub(crate) struct Conclusion {
 enum What {
     /// The try ended.
     Tried { verdict: Verdict, reply: Reply, at: UnixMillis },
-    /// It was cut off by the end of the process; nobody knows what the target made of it.
-    CutOff { at: UnixMillis },
-    /// It never began.
-    Unsent,
+    /// It never began, or the end of the process cut it off. Then nobody knows what the target made of it, and as nothing is known
+    /// against the target or the message, it costs no attempt.
+    Untold,
 }
 
 impl Conclusion {
@@ -46,14 +45,9 @@ impl Conclusion {
         Self::of(envelope, What::Tried { verdict, reply, at })
     }
 
-    /// A try was cut off at `at`.
-    pub(crate) fn cut_off(envelope: &Envelope, at: UnixMillis) -> Option<Self> {
-        Self::of(envelope, What::CutOff { at })
-    }
-
-    /// A message was leased and not sent.
-    pub(crate) fn unsent(envelope: &Envelope) -> Option<Self> {
-        Self::of(envelope, What::Unsent)
+    /// A message was leased and not sent, or its try was cut off.
+    pub(crate) fn untold(envelope: &Envelope) -> Option<Self> {
+        Self::of(envelope, What::Untold)
     }
 
     /// `None` for an envelope that is not leased, which a lease never gives.
@@ -72,10 +66,11 @@ impl Conclusion {
     pub(crate) fn settle(&self) -> Settle {
         let settlement = match &self.what {
             What::Tried { verdict: Verdict::Ack, .. } => Settlement::Ack,
-            What::Tried { verdict: Verdict::Retry(delay), at, .. } => Settlement::Nack { ready_at: at.plus(*delay) },
+            What::Tried { verdict: Verdict::Retry(delay), at, .. } => {
+                Settlement::Nack { ready_at: Some(at.plus(*delay)), reason: None }
+            }
             What::Tried { verdict: Verdict::Bury(reason), .. } => Settlement::Bury { reason: Some(reason.clone()) },
-            What::CutOff { at } => Settlement::Nack { ready_at: *at },
-            What::Unsent => Settlement::Release,
+            What::Untold => Settlement::Release,
         };
         Settle { lease: self.lease, scope: Some(self.lane.id), settlement }
     }

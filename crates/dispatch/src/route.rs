@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::conclusion::Conclusion;
+use crate::reply::Reply;
 use crate::shares::Shares;
 use crate::target::Target;
 
@@ -158,7 +159,7 @@ impl RouteTask {
         for mut lane in lanes {
             lane.retired = true;
             self.settling
-                .extend(std::iter::from_fn(|| lane.take()).filter_map(|envelope| Conclusion::unsent(&envelope)));
+                .extend(std::iter::from_fn(|| lane.take()).filter_map(|envelope| Conclusion::untold(&envelope)));
             if lane.in_flight > 0 {
                 self.lanes.push(lane);
             }
@@ -181,7 +182,7 @@ impl RouteTask {
         let Some(lane) = self.lanes.get_mut(at) else { return };
         let Some(envelope) = lane.take() else { return };
         if !lane.lease_covers_a_try(&envelope, now) {
-            self.settling.extend(Conclusion::unsent(&envelope));
+            self.settling.extend(Conclusion::untold(&envelope));
             return;
         }
         self.starts += 1;
@@ -242,7 +243,12 @@ impl RouteTask {
         self.lanes.retain(|lane| !lane.is_gone());
         let conclusion = match done.reply {
             Some(reply) => Conclusion::tried(&done.envelope, reply, &done.target.retry, (self.context.jitter)(), now),
-            None => Conclusion::cut_off(&done.envelope, now),
+            None if self.context.cut_off.is_cancelled() => Conclusion::untold(&done.envelope),
+            // a try whose task broke: it counts, or a message that breaks it would be tried for ever
+            None => {
+                let reply = Reply::unreachable("the delivery broke off".to_owned());
+                Conclusion::tried(&done.envelope, reply, &done.target.retry, (self.context.jitter)(), now)
+            }
         };
         self.settling.extend(conclusion);
     }

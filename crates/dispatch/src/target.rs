@@ -13,8 +13,9 @@ use crate::http::{HttpClient, HttpTarget};
 use crate::plan::{PlanError, TargetPlan};
 use crate::reply::Reply;
 
-/// A lease lasts this much longer than a try may take: for the way to the target's task and for the settlement.
-const MARGIN: Duration = Duration::from_secs(30);
+/// A lease lasts this much longer than a try may take: for the wait of what is leased ahead, and for a store that is slow to settle. After
+/// a crash the message waits as long. A lease that grew too old for a try is given back and taken anew, so a short margin costs little.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// Where signing secrets come from.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Durations as clients of the APIs write them: `30s`, `1h15m30.5s`, `250ms`, `-1s`.
 //!
-//! The form is that of Go's `time.ParseDuration`. The configuration language has days and `off` besides, which are not read here.
+//! The form is that of Go's `time.ParseDuration`. The configuration language has days and `off` besides, which it reads itself.
 
 use std::time::Duration;
 

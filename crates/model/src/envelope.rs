@@ -49,7 +49,7 @@ pub struct Envelope {
     pub content: Option<Arc<Content>>,
 }
 
-/// Why a message is dead. The constants are the dispatcher's; workers give their own text.
+/// Why a message is dead. The constants are ours; workers give their own text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeadReason(pub Cow<'static, str>);
 
@@ -60,6 +60,16 @@ impl DeadReason {
     pub const NO_RETRY: Self = Self(Cow::Borrowed("no_retry"));
     /// The egress policy forbids the target.
     pub const POLICY_DENIED: Self = Self(Cow::Borrowed("policy_denied"));
+    /// Workers took it as often as the route allows, and none acknowledged it.
+    pub const MAX_RECEIVES: Self = Self(Cow::Borrowed("max_receives"));
+
+    /// [`Self::MAX_RECEIVES`], with what the last worker said that gave it back.
+    #[must_use]
+    pub fn max_receives(said: Option<&Self>) -> Self {
+        said.filter(|said| !said.as_str().is_empty()).map_or(Self::MAX_RECEIVES, |said| {
+            Self(format!("{}: {}", Self::MAX_RECEIVES.as_str(), said.as_str()).into())
+        })
+    }
 
     /// The text as stored and shown.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::DeadReason;
+use crate::{Backoff, DeadReason};
 
 /// How a failed delivery is tried again.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,16 +64,9 @@ pub fn decide(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, jitter: f64
     if attempt > policy.max {
         return Verdict::Bury(DeadReason::MAX_RETRIES);
     }
-    let delay = backoff(attempt, policy, jitter);
+    let backoff = Backoff { base: policy.base, cap: policy.cap, jitter: policy.jitter };
+    let delay = backoff.delay(attempt, jitter);
     Verdict::Retry(wish.map_or(delay, |wish| wish.min(LONGEST_WISH).max(delay)))
-}
-
-/// `base * 2^(attempt-1)`, at most the cap, varied by the policy's jitter.
-fn backoff(attempt: u32, policy: &RetryPolicy, jitter: f64) -> Duration {
-    let doubled =
-        1u32.checked_shl(attempt.saturating_sub(1)).map_or(policy.cap, |factor| policy.base.saturating_mul(factor));
-    let share = 1.0 + policy.jitter.clamp(0.0, 1.0) * jitter.clamp(-1.0, 1.0);
-    Duration::try_from_secs_f64(doubled.min(policy.cap).as_secs_f64() * share).unwrap_or(policy.cap)
 }
 
 #[cfg(test)]

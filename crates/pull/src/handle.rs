@@ -116,7 +116,10 @@ async fn settle(table: &Table, endpoint: &Endpoint, call: Call, body: &[u8]) -> 
     let (verdict, word) = match call {
         Call::Ack => (Verdict::Ack, "acked"),
         _ if body.dead == Some(true) => (Verdict::Dead(body.reason), "succeeded"),
-        _ => (Verdict::Nack(duration("delay", body.delay.as_deref())?.unwrap_or_default()), "succeeded"),
+        _ => {
+            let delay = duration("delay", body.delay.as_deref())?;
+            (Verdict::Nack { delay, reason: body.reason }, "succeeded")
+        }
     };
     let mut ended = table.settle(endpoint, &leases, &verdict).await?;
     match leases {

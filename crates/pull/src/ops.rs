@@ -10,6 +10,7 @@ use hookaido_model::config::PullLimits;
 use hookaido_model::{DeadReason, Envelope, LaneId, LeaseId};
 use hookaido_queue::store::{LeaseLost, Settle, Settlement};
 use hookaido_queue::{LeaseWish, LeasedBatch};
+use hookaido_telemetry::PullDeath;
 
 use crate::PullError;
 use crate::table::{Endpoint, Table};
@@ -49,8 +50,13 @@ pub enum Leases {
 pub enum Verdict {
     /// Done.
     Ack,
-    /// Back into the queue after a delay.
-    Nack(Duration),
+    /// Given back.
+    Nack {
+        /// Until it may be leased again; `None` leaves that to the route.
+        delay: Option<Duration>,
+        /// Why; shown should the message die of it.
+        reason: Option<String>,
+    },
     /// To the dead letters, for a reason.
     Dead(Option<String>),
 }
@@ -60,6 +66,8 @@ pub enum Verdict {
 pub struct Ended {
     /// Ended now, or in the same way moments ago.
     pub done: u64,
+    /// Of these, messages that went to the dead letters now.
+    pub died: u64,
     /// As they were named, in that order, and why not.
     pub conflicts: Vec<(String, LeaseLost)>,
 }
@@ -186,7 +194,10 @@ impl Table {
         for (name, lease) in leases.names().iter().zip(asked) {
             // What is no lease of this server was not asked for.
             match lease.and_then(|_| outcomes.next()).unwrap_or(Err(LeaseLost::NotFound)) {
-                Ok(_) => ended.done += 1,
+                Ok(settled) => {
+                    ended.done += 1;
+                    ended.died += u64::from(settled.died);
+                }
                 Err(lost) => ended.conflicts.push((name.clone(), lost)),
             }
         }
@@ -197,11 +208,11 @@ impl Table {
     fn settlement(&self, verdict: &Verdict) -> Settlement {
         match verdict {
             Verdict::Ack => Settlement::Ack,
-            Verdict::Nack(delay) => Settlement::Nack { ready_at: self.queue.clock().now().plus(*delay) },
-            Verdict::Dead(reason) => {
-                let reason = reason.clone().filter(|reason| !reason.is_empty());
-                Settlement::Bury { reason: reason.map(|reason| DeadReason(reason.into())) }
+            Verdict::Nack { delay, reason } => {
+                let ready_at = delay.map(|delay| self.queue.clock().now().plus(delay));
+                Settlement::Nack { ready_at, reason: said(reason) }
             }
+            Verdict::Dead(reason) => Settlement::Bury { reason: said(reason) },
         }
     }
 
@@ -221,6 +232,11 @@ impl Table {
     }
 }
 
+/// What a worker said, if it did.
+fn said(reason: &Option<String>) -> Option<DeadReason> {
+    reason.clone().filter(|reason| !reason.is_empty()).map(|reason| DeadReason(reason.into()))
+}
+
 fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
@@ -234,9 +250,15 @@ fn record(endpoint: &Endpoint, verdict: &Verdict, ended: &Ended) {
             metrics.acked(done);
             metrics.ack_conflict(conflicts);
         }
-        Verdict::Nack(_) | Verdict::Dead(_) => {
+        Verdict::Nack { .. } | Verdict::Dead(_) => {
             metrics.nacked(done);
             metrics.nack_conflict(conflicts);
+            let cause = if matches!(verdict, Verdict::Dead(_)) { PullDeath::Worker } else { PullDeath::MaxReceives };
+            metrics.died(cause, ended.died);
+            if cause == PullDeath::MaxReceives && ended.died > 0 {
+                let (route, messages) = (&*endpoint.lane.route, ended.died);
+                tracing::warn!(target: "hookaido", route, messages, reason = "max_receives", "pull_dead");
+            }
         }
     }
 }

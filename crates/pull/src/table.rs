@@ -140,13 +140,6 @@ impl Table {
         self.scoped.then_some(endpoint.lane.id)
     }
 
-    /// Leases of a lane ran out and their messages are queued again. The server passes on what the queue tells it.
-    pub fn reclaimed(&self, lane: LaneId, messages: u64) {
-        if let Some(endpoint) = self.endpoints.values().find(|endpoint| endpoint.lane.id == lane) {
-            endpoint.metrics.lease_expired(messages);
-        }
-    }
-
     /// Another configuration takes over: streams and waits at endpoints that it does not have, or that ask for other tokens there, end.
     /// All others go on, until a later configuration takes the endpoint away.
     pub fn retire(&self, successor: Option<&Self>) {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hookaido_model::config::{DropPolicy, QueueLimits};
 use hookaido_model::{Clock, Content, JsonMap, LaneId, SystemClock};
-use hookaido_queue::store::{Enqueue, Lease, NewMessage, Settle, SettleBatch, Settlement, Store};
+use hookaido_queue::store::{Enqueue, Lease, NewMessage, Rules, Settle, SettleBatch, Settlement, Store};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
 use hookaido_telemetry::{Metrics, MetricsExporter};
 use parking_lot::Mutex;
@@ -154,7 +154,13 @@ async fn lease_and_ack(store: &SqliteStore, lane: LaneId, batch: u32) -> u64 {
     let settles: Vec<_> = leases.map(|lease| Settle { lease, scope: None, settlement: Settlement::Ack }).collect();
     let done = settles.len() as u64;
     if done > 0 {
-        let op = SettleBatch { settles, attempts: vec![], keep_delivered: false, now: SystemClock.now() };
+        let op = SettleBatch {
+            settles,
+            attempts: vec![],
+            keep_delivered: false,
+            rules: Rules::default(),
+            now: SystemClock.now(),
+        };
         store.settle(op).await.unwrap();
     }
     done

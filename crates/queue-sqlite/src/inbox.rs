@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hookaido_model::{Lane, LeaseId, UnixMillis};
 use hookaido_queue::store::{
-    Enqueue, Enqueued, ExtendBatch, Lease, LeaseLost, Leased, NewMessage, Prune, Pruned, Reclaimed, Settle,
+    Enqueue, Enqueued, ExtendBatch, Lease, LeaseLost, Leased, NewMessage, Prune, Pruned, Reclaim, Reclaimed, Settle,
     SettleBatch, Settled, Settlement, StoreError, Transition, Transitioned,
 };
 use hookaido_telemetry::{StoreMetrics, StoreOp};
@@ -54,7 +54,7 @@ pub(crate) enum Op {
     Lease(Job<Lease, Leased>),
     Settle(Job<SettleBatch, SettleOutcomes>),
     Extend(Job<ExtendBatch, ExtendOutcomes>),
-    Reclaim(Job<(UnixMillis, u32), Reclaimed>),
+    Reclaim(Job<Reclaim, Reclaimed>),
     Transition(Job<Transition, Transitioned>),
     Prune(Job<Prune, Pruned>),
     Lanes(Job<Vec<Pair>, Vec<Arc<Lane>>>),

@@ -35,7 +35,8 @@ pub(crate) fn envelope(row: &Row<'_>, lane: Arc<Lane>) -> rusqlite::Result<Envel
         attempt: row.get(4)?,
         lease: token.map(|token| LeaseId { seq, token: token.cast_unsigned() }),
         lease_until: row.get::<_, Option<i64>>(7)?.map(UnixMillis),
-        dead_reason: dead_reason.map(|reason| DeadReason(reason.into())),
+        // of a message that is not dead it is what the last worker said that gave it back
+        dead_reason: dead_reason.filter(|_| state == State::Dead).map(|reason| DeadReason(reason.into())),
         content: None,
     })
 }

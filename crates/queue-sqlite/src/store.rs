@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hookaido_model::{Attempt, Clock, Envelope, Lane, UnixMillis};
 use hookaido_queue::store::{
     AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, Lease, LeaseLost, Leased, ListQuery, Observer, Prune, Pruned,
-    Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
+    Reclaim, Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
 };
 use hookaido_telemetry::{Backend, StoreMetrics};
 use tokio::sync::oneshot;
@@ -141,8 +141,8 @@ impl Store for SqliteStore {
         self.send(op, Op::Extend)
     }
 
-    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        self.send((now, max), Op::Reclaim)
+    fn reclaim(&self, op: Reclaim) -> StoreFuture<Reclaimed> {
+        self.send(op, Op::Reclaim)
     }
 
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {

@@ -16,7 +16,7 @@ use hookaido_model::{
     Attempt, AttemptId, AttemptOutcome, Content, Envelope, JsonMap, Lane, LaneId, State, SystemClock, UnixMillis,
 };
 use hookaido_queue::store::{
-    AttemptQuery, Enqueue, Lease, Leased, ListQuery, NewMessage, Prune, Settle, SettleBatch, Settlement, Store,
+    AttemptQuery, Enqueue, Lease, Leased, ListQuery, NewMessage, Prune, Rules, Settle, SettleBatch, Settlement, Store,
     StoreError, Transition,
 };
 use hookaido_telemetry::Metrics;
@@ -70,7 +70,7 @@ fn take(lane: LaneId, max: u32, now: UnixMillis) -> Lease {
 fn settle(leased: &Leased, settlement: &Settlement) -> SettleBatch {
     let settles = leased.envelopes.iter().filter_map(|envelope| envelope.lease);
     let settles = settles.map(|lease| Settle { lease, scope: None, settlement: settlement.clone() }).collect();
-    SettleBatch { settles, attempts: Vec::new(), keep_delivered: false, now: NOW }
+    SettleBatch { settles, attempts: Vec::new(), keep_delivered: false, rules: Rules::default(), now: NOW }
 }
 
 async fn all(store: &SqliteStore) -> Vec<Envelope> {
@@ -195,7 +195,7 @@ async fn attempts_are_numbered_found_and_pruned() {
         created_at: NOW,
     });
     let attempts: Vec<_> = attempts.collect();
-    let op = SettleBatch { settles: Vec::new(), attempts, keep_delivered: false, now: NOW };
+    let op = SettleBatch { settles: Vec::new(), attempts, keep_delivered: false, rules: Rules::default(), now: NOW };
     store.settle(op).await.unwrap();
     let query = AttemptQuery { limit: 10, ..AttemptQuery::default() };
     let listed = |query: AttemptQuery| {
@@ -227,7 +227,7 @@ async fn the_oldest_is_found_again_after_it_comes_back() {
     assert_eq!(oldest().await, 0);
     let leased = store.lease(take(id, 2, NOW.plus(Duration::from_secs(1)))).await.unwrap();
     assert_eq!(oldest().await, 20);
-    store.settle(settle(&leased, &Settlement::Nack { ready_at: NOW })).await.unwrap();
+    store.settle(settle(&leased, &Settlement::Nack { ready_at: Some(NOW), reason: None })).await.unwrap();
     assert_eq!(oldest().await, 0);
     let transition = Transition {
         ids: vec![leased.envelopes[0].id.clone()],

@@ -20,7 +20,7 @@ use self::meter::Meter;
 use self::table::Table;
 use crate::store::{
     AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, Lease, LeaseLost, Leased, ListQuery, Observer, Prune, Pruned,
-    Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
+    Reclaim, Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
 };
 
 /// Most bytes of messages that are neither queued nor leased.
@@ -155,8 +155,8 @@ impl Store for MemoryStore {
         self.run(None, |table, effects| Ok(table.extend(&op, effects)))
     }
 
-    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        self.run(None, |table, effects| Ok(table.reclaim(now, max, effects)))
+    fn reclaim(&self, op: Reclaim) -> StoreFuture<Reclaimed> {
+        self.run(None, |table, effects| Ok(table.reclaim(&op, effects)))
     }
 
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {

@@ -23,8 +23,8 @@ use self::carried::Carried;
 use self::repeats::{Mark, Repeats};
 use self::waiters::Board;
 use crate::store::{
-    AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, LeaseLost, ListQuery, NewMessage, Observer, Settle,
-    SettleBatch, Settled, Stats, Step, Store, StoreError, Transition, Transitioned,
+    AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, LeaseLost, ListQuery, NewMessage, Observer, ReclaimedLane,
+    Rules, Settle, SettleBatch, Settled, Stats, Step, Store, StoreError, Transition, Transitioned,
 };
 
 pub use self::lease::{LeaseWish, LeasedBatch};
@@ -60,6 +60,7 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: RwLock<QueueSettings>,
+    rules: RwLock<Rules>,
     settings_changed: Notify,
     board: Arc<Board>,
     repeats: Repeats,
@@ -68,9 +69,11 @@ struct Inner {
     tasks: TaskTracker,
 }
 
+type Listener = Box<dyn Fn(&ReclaimedLane) + Send + Sync>;
+
 /// Who is told of leases that ended.
 #[derive(Default)]
-struct Reclaims(OnceLock<Box<dyn Fn(LaneId, u64) + Send + Sync>>);
+struct Reclaims(OnceLock<Listener>);
 
 impl fmt::Debug for Reclaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +91,7 @@ impl Queue {
             store,
             clock,
             settings: RwLock::new(settings),
+            rules: RwLock::default(),
             settings_changed: Notify::new(),
             board,
             repeats: Repeats::default(),
@@ -101,6 +105,11 @@ impl Queue {
     pub fn set_settings(&self, settings: QueueSettings) {
         *self.inner.settings.write() = settings;
         self.inner.settings_changed.notify_one();
+    }
+
+    /// Takes new rules about messages that workers do not finish; they count for every lease that ends from now on, whenever it began.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.inner.rules.write() = rules;
     }
 
     /// The settings in force.
@@ -182,7 +191,8 @@ impl Queue {
         }
         let marks: Arc<[Mark]> = settles.iter().map(Mark::of).collect();
         let keep_delivered = inner.settings.read().retentions.delivered.enabled;
-        let op = SettleBatch { settles, attempts, keep_delivered, now: inner.clock.now() };
+        let rules = inner.rules.read().clone();
+        let op = SettleBatch { settles, attempts, keep_delivered, rules, now: inner.clock.now() };
         let abandoned = {
             let (inner, marks) = (Arc::clone(inner), Arc::clone(&marks));
             // a worker whose connection broke will come again
@@ -260,8 +270,8 @@ impl Queue {
         self.inner.board.shut();
     }
 
-    /// Names who is told how many messages of a lane came back because their lease ended. The first call counts.
-    pub fn on_reclaimed(&self, listener: impl Fn(LaneId, u64) + Send + Sync + 'static) {
+    /// Names who is told how many leases of a lane ran out. The first call counts.
+    pub fn on_reclaimed(&self, listener: impl Fn(&ReclaimedLane) + Send + Sync + 'static) {
         let _set_before = self.inner.reclaims.0.set(Box::new(listener));
     }
 

@@ -4,6 +4,7 @@
 //! Everything above (waiting, wake-ups, retention cadence) is written once, in [`crate::Queue`]. Every store passes
 //! [`crate::conformance`].
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 
 use hookaido_model::config::{DropPolicy, QueueLimits, Retentions};
 use hookaido_model::{
-    Attempt, AttemptOutcome, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, State, UnixMillis,
+    Attempt, AttemptOutcome, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, Redelivery, State,
+    UnixMillis,
 };
 use smallvec::SmallVec;
 
@@ -34,8 +36,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn settle(&self, op: SettleBatch) -> StoreFuture<Vec<Result<Settled, LeaseLost>>>;
     /// Moves ends of leases, one outcome for each entry in the same order: the new end.
     fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>>;
-    /// Gives back messages whose lease ended at or before `now`, at most `max`.
-    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed>;
+    /// Takes back messages whose lease ended: into the queue, or to the dead letters where the lane's rule says so.
+    fn reclaim(&self, op: Reclaim) -> StoreFuture<Reclaimed>;
     /// Moves or deletes messages by id; ids that are unknown or may not move are passed over.
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned>;
     /// Messages that match, in the order asked for.
@@ -188,6 +190,8 @@ pub struct SettleBatch {
     pub attempts: Vec<Attempt>,
     /// Keep acknowledged messages (state `delivered`) instead of removing them.
     pub keep_delivered: bool,
+    /// What becomes of messages that are given back.
+    pub rules: Rules,
     /// The present; a lease that ended is lost even if nobody has reclaimed it.
     pub now: UnixMillis,
 }
@@ -208,10 +212,12 @@ pub struct Settle {
 pub enum Settlement {
     /// Done.
     Ack,
-    /// Back into the queue.
+    /// Given back: the lane's rule decides what follows, see [`hookaido_model::after_lease`].
     Nack {
-        /// Earliest next lease.
-        ready_at: UnixMillis,
+        /// Earliest next lease, where somebody asked for one.
+        ready_at: Option<UnixMillis>,
+        /// Why. The last one is kept, in case the message dies later.
+        reason: Option<DeadReason>,
     },
     /// Back into the queue as if it had never been leased: the attempt does not count.
     Release,
@@ -227,6 +233,8 @@ pub enum Settlement {
 pub struct Settled {
     /// Lane of its message.
     pub lane: LaneId,
+    /// Whether this sent the message to the dead letters: it was buried, or given back once too often.
+    pub died: bool,
 }
 
 /// Why a lease could not be ended or extended.
@@ -258,13 +266,68 @@ pub struct ExtendBatch {
     pub now: UnixMillis,
 }
 
+/// Leases to take back.
+#[derive(Clone, Debug)]
+pub struct Reclaim {
+    /// At most this many.
+    pub max: u32,
+    /// What becomes of the messages.
+    pub rules: Rules,
+    /// The present; leases that end at or before it are over.
+    pub now: UnixMillis,
+}
+
 /// What a [`Store::reclaim`] did.
 #[derive(Clone, Debug, Default)]
 pub struct Reclaimed {
     /// How many messages of which lanes.
-    pub lanes: Vec<(LaneId, u64)>,
+    pub lanes: Vec<ReclaimedLane>,
     /// End of the next lease; `None` when nothing is leased.
     pub next_lease_end: Option<UnixMillis>,
+}
+
+/// Leases of a lane that ran out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReclaimedLane {
+    /// Which lane.
+    pub lane: Arc<Lane>,
+    /// How many leases.
+    pub expired: u64,
+    /// Of these, how many messages went to the dead letters.
+    pub died: u64,
+}
+
+impl Reclaimed {
+    /// Counts one lease that ran out.
+    pub fn add(&mut self, lane: &Arc<Lane>, died: bool) {
+        let died = u64::from(died);
+        match self.lanes.iter_mut().find(|known| known.lane.id == lane.id) {
+            Some(known) => {
+                known.expired += 1;
+                known.died += died;
+            }
+            None => self.lanes.push(ReclaimedLane { lane: Arc::clone(lane), expired: 1, died }),
+        }
+    }
+}
+
+/// What becomes of messages whose lease ended without an ack, by lane. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Option<Arc<HashMap<LaneId, Redelivery>>>);
+
+impl Rules {
+    /// Rules of some lanes; all others have none.
+    #[must_use]
+    pub fn new(rules: impl IntoIterator<Item = (LaneId, Redelivery)>) -> Self {
+        let rules: HashMap<_, _> = rules.into_iter().filter(|(_, rule)| *rule != Redelivery::default()).collect();
+        Self(Some(rules).filter(|rules| !rules.is_empty()).map(Arc::new))
+    }
+
+    /// The rule of a lane; without one messages come back at once, for ever.
+    #[must_use]
+    pub fn of(&self, lane: LaneId) -> Redelivery {
+        self.0.as_ref().and_then(|rules| rules.get(&lane)).copied().unwrap_or_default()
+    }
 }
 
 /// What an operator does to messages.

@@ -9,11 +9,11 @@ use hookaido_config::{Environment, ProcessEnvironment};
 use hookaido_dispatch::{Caller, DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, QueueBackend};
-use hookaido_model::{Clock, SystemClock};
-use hookaido_queue::store::Store;
+use hookaido_model::{Clock, PULL_TARGET, SystemClock};
+use hookaido_queue::store::{ReclaimedLane, Store};
 use hookaido_queue::{MemoryStore, Queue, QueueSettings};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
-use hookaido_telemetry::{Metrics, MetricsExporter};
+use hookaido_telemetry::{Metrics, MetricsExporter, PullDeath};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ pub(crate) struct App {
     pub(crate) bodies: ByteBudget,
     pub(crate) ingress: Arc<hookaido_ingress::State>,
     /// The pulled routes that are served at present.
-    pub(crate) pull: Arc<Mutex<Option<Arc<hookaido_pull::Table>>>>,
+    pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
     pub(crate) admin: Arc<hookaido_admin::State>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
@@ -103,7 +103,7 @@ impl App {
         let ingress = ingress_state(path, durable, &bodies, &requests, clock.as_ref())?;
         let app = Self {
             ingress,
-            pull: Arc::default(),
+            pull: Mutex::default(),
             admin: hookaido_admin::State::new(),
             queue,
             clock,
@@ -122,18 +122,14 @@ impl App {
             stop: CancellationToken::new(),
             upkeep: CancellationToken::new(),
         };
-        app.spawn_upkeep();
         Ok((app, receiver))
     }
 
-    /// What runs beside the services until all of them have ended.
-    fn spawn_upkeep(&self) {
-        let pull = Arc::clone(&self.pull);
-        self.queue.on_reclaimed(move |lane, messages| {
-            if let Some(table) = &*pull.lock() {
-                table.reclaimed(lane, messages);
-            }
-        });
+    /// What runs beside the services until all of them have ended. Begins when a configuration is active: leases that ran out while nobody
+    /// ran are taken back first of all, by its rules.
+    pub(crate) fn spawn_upkeep(&self) {
+        let metrics = Arc::clone(&self.metrics);
+        self.queue.on_reclaimed(move |lane| ran_out(&metrics, lane));
         self.tasks.spawn(keep_up(self.queue.clone(), self.upkeep.clone(), self.tasks.clone()));
         self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
@@ -150,6 +146,20 @@ impl App {
                 metrics.set_log_drops(logs.dropped());
             }
         });
+    }
+}
+
+/// Counts leases that ran out in the hands of workers.
+fn ran_out(metrics: &Metrics, ReclaimedLane { lane, expired, died }: &ReclaimedLane) {
+    if *lane.target != *PULL_TARGET {
+        return;
+    }
+    let route = metrics.pull.route(&lane.route);
+    route.lease_expired(*expired);
+    route.died(PullDeath::MaxReceives, *died);
+    if *died > 0 {
+        let (route, messages) = (&*lane.route, *died);
+        tracing::warn!(target: "hookaido", route, messages, reason = "max_receives", "pull_dead");
     }
 }
 

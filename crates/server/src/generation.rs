@@ -8,6 +8,7 @@ use hookaido_dispatch::{DispatchPlan, PreparedPlan};
 use hookaido_http::{Handler, PrefixMux, server_config};
 use hookaido_model::config::{Config, RouteWork};
 use hookaido_model::{Lane, PULL_TARGET};
+use hookaido_queue::store::Rules;
 use rustls::ServerConfig;
 
 use crate::StartError;
@@ -24,6 +25,8 @@ pub(crate) struct Generation {
     pub(crate) push: PreparedPlan,
     /// Adopted before anything is served.
     pub(crate) secrets: Option<PreparedSecrets>,
+    /// What becomes of messages that workers do not finish.
+    pub(crate) rules: Rules,
     /// Retired when another generation takes over.
     pub(crate) pull: Option<Arc<hookaido_pull::Table>>,
 }
@@ -44,7 +47,7 @@ impl App {
         let pull = config.pull_api.as_ref().map(|_| self.pull_table(config, &find)).transpose()?;
         let sites = self.sites(loaded, number, &find, (pools, pull.as_ref()))?;
         let tls = tls(config)?;
-        Ok(Generation { sites, tls, push, secrets: Some(secrets), pull })
+        Ok(Generation { sites, tls, push, secrets: Some(secrets), rules: rules(config, &find), pull })
     }
 
     async fn lanes(&self, config: &Config) -> Result<Lanes, StartError> {
@@ -108,6 +111,15 @@ impl App {
         let table = hookaido_ingress::Table::build(&parts).map_err(|error| StartError::Auth(error.to_string()))?;
         Ok(Arc::new(hookaido_ingress::Ingress(Arc::new(table))))
     }
+}
+
+/// The rules of the pulled routes. Pushed ones have a retry policy instead.
+fn rules(config: &Config, lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>) -> Rules {
+    let pulled = config.routes.iter().filter_map(|route| match &route.work {
+        RouteWork::Pull(pull) => Some((lane(&route.path, PULL_TARGET)?.id, pull.redelivery)),
+        RouteWork::Deliver { .. } => None,
+    });
+    Rules::new(pulled)
 }
 
 /// Reads the certificates of every TLS listener. The compiler sees to it that APIs on one address agree.

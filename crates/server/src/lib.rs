@@ -102,6 +102,7 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     app.adopt_secrets(&mut generation, &loaded.config);
     let running = listeners::Running::start(&app, &loaded.config, &generation)?;
     app.activate(generation);
+    app.spawn_upkeep();
     supervisor::supervise(options, (app, commands), running, loaded, signals).await;
     Ok(())
 }

@@ -61,6 +61,7 @@ impl Trigger {
 impl App {
     /// Lets a generation push, and tells the one before that its time is over. Listeners are the caller's.
     pub(crate) fn activate(&self, generation: Generation) {
+        self.queue.set_rules(generation.rules);
         self.dispatcher.apply(generation.push);
         let before = std::mem::replace(&mut *self.pull.lock(), generation.pull.clone());
         if let Some(before) = before {

@@ -13,6 +13,6 @@ pub use metrics::delivery::{DeliveryCounts, DeliveryMetrics};
 pub use metrics::http::HttpMetrics;
 pub use metrics::ingress::{IngressCounts, IngressMetrics, IngressReject, Pressure};
 pub use metrics::publish::{PublishCounts, PublishMetrics, PublishReject};
-pub use metrics::pull::{PullCounts, PullMetrics, PullRouteCounts, PullRouteMetrics};
+pub use metrics::pull::{PullCounts, PullDeath, PullMetrics, PullRouteCounts, PullRouteMetrics};
 pub use metrics::store::{Backend, ErrorKind, StoreCounts, StoreMetrics, StoreOp};
 pub use metrics::{Metrics, MetricsExporter, QueueGauges, TracingCounts};

@@ -15,7 +15,7 @@ use hookaido_model::config::{
     QueueBackend, QueueLimits, Retention, Retentions, Route, RoutePublish, RouteWork, RuntimeLog, Transport,
     TrendSignals,
 };
-use hookaido_model::{DeadReason, Envelope, ManualClock, RetryPolicy, SecretRef, UnixMillis};
+use hookaido_model::{DeadReason, Envelope, ManualClock, Redelivery, RetryPolicy, SecretRef, UnixMillis};
 use hookaido_queue::store::{Settle, Settlement, Store};
 use hookaido_queue::{LeaseWish, MemoryStore, Queue, QueueSettings};
 use hookaido_telemetry::Metrics;
@@ -208,7 +208,11 @@ pub(crate) fn route(path: &str) -> Route {
         publish: RoutePublish { enabled: true, direct: true, managed: true },
         managed: None,
         backend: QueueBackend::Memory,
-        work: RouteWork::Pull(PullRoute { path: path.into(), auth_tokens: Vec::new() }),
+        work: RouteWork::Pull(PullRoute {
+            path: path.into(),
+            auth_tokens: Vec::new(),
+            redelivery: Redelivery::default(),
+        }),
     }
 }
 

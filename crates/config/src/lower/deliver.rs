@@ -6,15 +6,15 @@ use std::sync::Arc;
 use super::auth::{differ, secret_ids};
 use super::listeners::clamp;
 use super::values::Given;
-use super::{Defaults, Lowering};
+use super::{Defaults, Lowering, backoff};
 use crate::Context;
 use crate::read::{Arg, Node, Section};
 use crate::table::{Kind, Row};
 use crate::value::{self, trim};
-use hookaido_model::RetryPolicy;
 use hookaido_model::config::{
     Delivery, ExecDelivery, HttpDelivery, SecretPool, SecretSelection, SecretVersion, Signing, SigningSecret, Transport,
 };
+use hookaido_model::{Backoff, RetryPolicy};
 
 const DEFAULT_RETRY: RetryPolicy = RetryPolicy {
     max: 8,
@@ -23,72 +23,37 @@ const DEFAULT_RETRY: RetryPolicy = RetryPolicy {
     jitter: 0.2,
 };
 
+const FULL_NAMES: [&str; 3] = ["retry base", "retry cap", "retry jitter"];
+
 /// `retry` of a block; what it does not say is as in `base`.
 pub(super) fn retry(lowering: &mut Lowering, section: &Section, base: Option<&RetryPolicy>) -> RetryPolicy {
     let mut policy = base.cloned().unwrap_or(DEFAULT_RETRY);
     let Some(node) = section.find("retry") else { return policy };
     let Some((kind, options)) = node.args.split_first() else { return policy };
-    let kind_text = trim(&kind.text);
-    if kind_text.is_empty() {
-        lowering.empty("the kind of `retry`", kind);
-    } else if !kind_text.eq_ignore_ascii_case("exponential") {
-        let message = format!("`retry {}` is not known", kind_text.escape_debug());
-        lowering.error_help(
-            "E0511",
-            kind.span,
-            message,
-            "write `retry exponential`; to try once more only, add `max 1`",
-        );
-    }
+    backoff::kind(lowering, "retry", kind, "write `retry exponential`; to try once more only, add `max 1`");
+    let mut delays = Backoff { base: policy.base, cap: policy.cap, jitter: policy.jitter };
     for pair in options.chunks(2) {
         let [option, arg] = pair else { continue };
-        retry_option(lowering, node.row, section.context, (&*option.text, arg), &mut policy);
+        let place = (node.row, section.context);
+        if option.text == "max" {
+            policy.max = retries(lowering, place, arg).unwrap_or(policy.max);
+        } else {
+            backoff::option(lowering, place, FULL_NAMES, (&*option.text, arg), &mut delays);
+        }
     }
-    if policy.base > policy.cap {
-        let message = "`base` of `retry` must not be above `cap`";
-        lowering.error_help("E0512", node.span, message, "lower `base` or raise `cap`");
-    }
-    policy
+    backoff::ordered(lowering, node, &delays);
+    let Backoff { base, cap, jitter } = delays;
+    RetryPolicy { base, cap, jitter, ..policy }
 }
 
-fn retry_option(lowering: &mut Lowering, row: &Row, context: Context, option: (&str, &Arg), policy: &mut RetryPolicy) {
-    let (name, arg) = option;
-    let option_row = |kind| Row { name: retry_name(name), kind, ..*row };
-    match name {
-        "max" => {
-            let row = option_row(Kind::Int(1, i64::MAX));
-            if let Some(text) = lowering.not_empty(&row, context, arg) {
-                match value::integer(text).filter(|max| *max > 0).and_then(|max| u64::try_from(max).ok()) {
-                    Some(max) => policy.max = clamp(max),
-                    None => lowering.wrong("E0202", &row, context, arg, "a whole number of at least 1"),
-                }
-            }
-        }
-        "base" => {
-            policy.base = lowering.duration_of(&option_row(Kind::PositiveDuration), context, arg).unwrap_or(policy.base)
-        }
-        "cap" => {
-            policy.cap = lowering.duration_of(&option_row(Kind::PositiveDuration), context, arg).unwrap_or(policy.cap)
-        }
-        _ => {
-            let row = option_row(Kind::Rate);
-            if let Some(text) = lowering.not_empty(&row, context, arg) {
-                match value::number(text).filter(|jitter| (0.0..=1.0).contains(jitter)) {
-                    Some(jitter) => policy.jitter = jitter.abs(),
-                    None => lowering.wrong("E0207", &row, context, arg, "a number from 0 to 1"),
-                }
-            }
-        }
+fn retries(lowering: &mut Lowering, (row, context): (&Row, Context), arg: &Arg) -> Option<u32> {
+    let row = Row { name: "retry max", kind: Kind::Int(1, i64::MAX), ..*row };
+    let text = lowering.not_empty(&row, context, arg)?;
+    let max = value::integer(text).filter(|max| *max > 0).and_then(|max| u64::try_from(max).ok());
+    if max.is_none() {
+        lowering.wrong("E0202", &row, context, arg, "a whole number of at least 1");
     }
-}
-
-fn retry_name(option: &str) -> &'static str {
-    match option {
-        "max" => "retry max",
-        "base" => "retry base",
-        "cap" => "retry cap",
-        _ => "retry jitter",
-    }
+    max.map(clamp)
 }
 
 /// What a target may refer to.

@@ -12,6 +12,7 @@ use super::auth::route_auth;
 use super::deliver::{Targets, delivery};
 use super::listeners::{clamp, rate_limit, tokens};
 use super::matching::route_match;
+use super::redelivery::redelivery;
 use super::values::{first, is_given};
 use super::{Defaults, Lowering, Matchers};
 use crate::placeholder::Resolver;
@@ -187,7 +188,7 @@ fn pull_route(lowering: &mut Lowering, block: &Section, node: Option<&Node>) -> 
             path
         }),
     };
-    PullRoute { path: path.unwrap_or_default().into(), auth_tokens }
+    PullRoute { path: path.unwrap_or_default().into(), auth_tokens, redelivery: redelivery(lowering, block) }
 }
 
 fn targets(lowering: &mut Lowering, block: &Section, scope: &Scope<'_>) -> Vec<hookaido_model::config::Delivery> {

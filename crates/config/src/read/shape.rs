@@ -51,7 +51,7 @@ pub(super) fn problem(context: Context, row: &Row, statement: &Statement<'_>) ->
         },
         Shape::RouteAuth => looked.route_auth(first),
         Shape::Sign => looked.sign(first),
-        Shape::Retry => looked.retry(),
+        Shape::Retry | Shape::Backoff => looked.retry(),
         Shape::Deliver if words == 0 => looked.needs("a URL, or `exec` and a command"),
         Shape::Deliver if words < 2 && first.is_some_and(|word| word.is("exec")) => looked.needs("a command"),
         Shape::Deliver => looked.needs_block(),
@@ -181,6 +181,7 @@ pub(crate) fn form(row: &Row) -> String {
         }
         Shape::Sign => format!("`{name} hmac REF` or `{name} hmac secret_ref ID`"),
         Shape::Retry => format!("`{name} exponential max N base D cap D jitter F`"),
+        Shape::Backoff => format!("`{name} exponential base D cap D jitter F`"),
         Shape::Deliver => format!("`{name} URL {{ ... }}` or `{name} exec COMMAND {{ ... }}`"),
     }
 }

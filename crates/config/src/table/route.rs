@@ -101,6 +101,20 @@ pub(super) static PULL: &[Row] = &[
         "`auth token REF`: accepted in place of the tokens of the pull API.",
     )
     .many(),
+    Row::word(
+        "max_receives",
+        Kind::CountOrOff,
+        "off",
+        "A message that was leased so often without an ack goes to the dead letters.",
+    ),
+    Row::new(
+        "redelivery_backoff",
+        Shape::Backoff,
+        Kind::None,
+        "Delay before a message comes again that was given back without one, or whose lease ran out: `off`, or `exponential` with `base`, \
+         `cap` and `jitter` in any order, else 1s, 5m and 0.2.",
+    )
+    .by_default("off"),
 ];
 
 pub(super) static DELIVER: &[Row] = &[

@@ -1,6 +1,8 @@
-//! Durations: `250ms`, `1h30m`, `7d`, `off`.
+//! Durations: `250ms`, `1h30m`, `7d`, `off`. All but days and `off` is read by the model.
 
 use std::time::Duration;
+
+use hookaido_model::Span;
 
 /// Why text is no duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub(crate) enum DurationProblem {
     Negative,
 }
 
-/// Reads a duration. `off` and `0` are zero; days are whole numbers of 24 hours; anything else is a list of decimal numbers with a unit.
+/// Reads a duration. `off` and `0` are zero; days are whole numbers of 24 hours; anything else is as in the APIs.
 ///
 /// Days past the range of signed 64-bit nanoseconds (106,751 of them) are as the reference takes them: zero.
 pub(crate) fn duration(text: &str) -> Result<Duration, DurationProblem> {
@@ -24,70 +26,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, DurationProblem> {
         let nanos = days.checked_mul(86_400_000_000_000).filter(|&nanos| i64::try_from(nanos).is_ok());
         return Ok(Duration::from_nanos(nanos.unwrap_or(0)));
     }
-    let nanos = nanoseconds(text).ok_or(DurationProblem::Form)?;
-    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_below_zero| DurationProblem::Negative)
-}
-
-/// A sign, then numbers with units; the sum must fit signed 64 bits.
-fn nanoseconds(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.as_bytes().first()? {
-        b'-' => (true, text.get(1..)?),
-        b'+' => (false, text.get(1..)?),
-        _ => (false, text),
-    };
-    if rest == "0" {
-        return Some(0);
+    match Span::parse(text) {
+        Some(Span::Forward(duration)) => Ok(duration),
+        Some(Span::Back(_)) => Err(DurationProblem::Negative),
+        None => Err(DurationProblem::Form),
     }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total: i128 = 0;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (digits, after) = rest.split_at(number);
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, next) = after.split_at(unit_end);
-        total = total.checked_add(scaled(digits, unit_nanos(unit)?)?)?;
-        rest = next;
-    }
-    let limit = i128::from(i64::MAX) + i128::from(negative);
-    if total > limit {
-        return None;
-    }
-    i64::try_from(if negative { -total } else { total }).ok()
-}
-
-fn unit_nanos(unit: &str) -> Option<i128> {
-    Some(match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
-    })
-}
-
-/// `digits`, which may have one point, times `unit`, rounded down.
-fn scaled(digits: &str, unit: i128) -> Option<i128> {
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok().filter(|&w| w <= i128::from(i64::MAX))? };
-    let mut nanos = whole * unit;
-    let mut part = unit;
-    for digit in fraction.bytes().take(18) {
-        let digit = i128::from(digit - b'0');
-        nanos += digit * part / 10;
-        // Tenths of what is left; the rest below a nanosecond is dropped by the division above.
-        part /= 10;
-        if part == 0 {
-            break;
-        }
-    }
-    Some(nanos)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) struct Done {
     pub(super) envelope: Envelope,
     /// The target as it was when the try began.
     pub(super) target: Arc<Target>,
-    /// `None` when the try was cut off.
+    /// `None` when the try was cut off, or broke.
     pub(super) reply: Option<Reply>,
     pub(super) took: Duration,
 }

@@ -8,7 +8,7 @@ use hookaido_model::{Attempt, Envelope, Lane, ManualClock, State, UnixMillis};
 use hookaido_queue::MemoryStore;
 use hookaido_queue::store::{
     AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, Lease, LeaseLost, Leased, ListQuery, Observer, Prune, Pruned,
-    Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
+    Reclaim, Reclaimed, SettleBatch, Settled, Stats, Store, StoreError, StoreFuture, Transition, Transitioned,
 };
 use tokio::sync::Semaphore;
 
@@ -50,8 +50,8 @@ impl Store for Flaky {
     fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>> {
         self.store.extend(op)
     }
-    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        self.store.reclaim(now, max)
+    fn reclaim(&self, op: Reclaim) -> StoreFuture<Reclaimed> {
+        self.store.reclaim(op)
     }
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {
         self.store.transition(op)
@@ -124,7 +124,7 @@ async fn nothing_is_sent_under_a_lease_that_is_too_old_for_a_try() {
     slow.got(1).await;
     rig.publish(&other_url, Message::default()).await;
     rig.leased(&other_url).await;
-    clock.advance(Duration::from_secs(31));
+    clock.advance(Duration::from_secs(10));
     gate.add_permits(1);
     other.got(1).await;
     rig.stop().await;

@@ -14,7 +14,7 @@ use hookaido_model::config::{
     AdaptiveBackpressure, Channel, Delivery, DropPolicy, HttpDelivery, Ingress, IngressAuth, Match, PullRoute,
     QueueBackend, QueueLimits, RateLimit, Retention, Retentions, Route, RoutePublish, RouteWork, Transport,
 };
-use hookaido_model::{Clock, Lane, ManualClock, RetryPolicy, UnixMillis};
+use hookaido_model::{Clock, Lane, ManualClock, Redelivery, RetryPolicy, UnixMillis};
 use hookaido_queue::store::Store;
 use hookaido_queue::{LeaseWish, MemoryStore, Queue, QueueSettings};
 use hookaido_telemetry::Metrics;
@@ -163,7 +163,11 @@ pub(crate) fn route(path: &str) -> Route {
         publish: RoutePublish { enabled: true, direct: true, managed: true },
         managed: None,
         backend: QueueBackend::Memory,
-        work: RouteWork::Pull(PullRoute { path: path.into(), auth_tokens: Vec::new() }),
+        work: RouteWork::Pull(PullRoute {
+            path: path.into(),
+            auth_tokens: Vec::new(),
+            redelivery: Redelivery::default(),
+        }),
     }
 }
 

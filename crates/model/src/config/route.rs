@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Delivery, IngressAuth, RateLimit};
-use crate::SecretRef;
+use crate::{Redelivery, SecretRef};
 
 /// One route.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,8 @@ pub struct PullRoute {
     pub path: Arc<str>,
     /// Replace the tokens of the pull API when not empty.
     pub auth_tokens: Vec<SecretRef>,
+    /// What becomes of messages that workers do not finish.
+    pub redelivery: Redelivery,
 }
 
 /// Direction of a route.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hookaido_model::State;
+use hookaido_model::{Backoff, DeadReason, Redelivery, State};
+use hookaido_queue::store::{ListQuery, Rules};
 use serde_json::json;
 
 use crate::support::{World, call, lease, post, request};
@@ -61,10 +62,7 @@ async fn an_expired_lease_is_a_conflict_of_its_own() {
     assert_eq!((status, &body["conflicts"][0]["reason"]), (409, &json!("lease_expired")));
     let extend = json!({"lease_id": leases[0], "extend_by": "1s"}).to_string();
     assert_eq!(post(&table, "/a/extend", &extend).await.1["code"], "lease_conflict");
-    let lane = world.queue.lanes(vec![("/hooks/a".into(), "pull".into())]).await.unwrap()[0].id;
-    table.reclaimed(lane, 1);
-    let counts = world.counts("/hooks/a");
-    assert_eq!((counts.lease_expired, counts.lease_active, counts.ack_conflict), (1, 0, 1));
+    assert_eq!(world.counts("/hooks/a").ack_conflict, 1);
 }
 
 #[tokio::test]
@@ -80,10 +78,42 @@ async fn nacks_delay_or_bury() {
     let second = lease(&table, "/a/dequeue", 1).await;
     let dead = json!({"lease_id": second[0], "dead": true, "reason": " broken "}).to_string();
     assert_eq!(post(&table, "/a/nack", &dead).await.0, 204);
-    let query = hookaido_queue::store::ListQuery { limit: 9, ..Default::default() };
+    let query = ListQuery { limit: 9, ..ListQuery::default() };
     let dead = world.queue.list(query).await.unwrap();
     assert_eq!(dead[0].dead_reason.as_ref().map(|reason| reason.as_str()), Some(" broken "));
     assert_eq!(dead[0].attempt, 2);
+    assert_eq!(world.counts("/hooks/a").dead, [("max_receives", 0), ("worker", 1)]);
+    assert_eq!(post(&table, "/a/nack", &json!({"lease_id": second[0], "dead": true}).to_string()).await.0, 204);
+    assert_eq!(world.counts("/hooks/a").dead[1].1, 1, "a repeat buries nobody");
+}
+
+#[tokio::test]
+async fn a_route_says_how_often_and_when_a_message_comes_again() {
+    let world = World::new();
+    let table = world.table(&[""]).await;
+    let lane = world.queue.lanes(vec![("/hooks/a".into(), "pull".into())]).await.unwrap()[0].id;
+    let second = Duration::from_secs(1);
+    let backoff = Backoff { base: second, cap: second * 9, jitter: 0.0 };
+    world.queue.set_rules(Rules::new([(lane, Redelivery { max_receives: Some(3), backoff: Some(backoff) })]));
+    world.put("/hooks/a", &["1"]).await;
+    let nack = |lease: &str, delay: Option<&str>| {
+        json!({"lease_id": lease, "delay": delay, "reason": "no database"}).to_string()
+    };
+    let first = lease(&table, "/a/dequeue", 1).await;
+    assert_eq!(post(&table, "/a/nack", &nack(&first[0], None)).await.0, 204);
+    assert!(lease(&table, "/a/dequeue", 1).await.is_empty(), "the rule delays it");
+    world.clock.advance(second);
+    let again = lease(&table, "/a/dequeue", 1).await;
+    assert_eq!(post(&table, "/a/nack", &nack(&again[0], Some("0s"))).await.0, 204);
+    let last = lease(&table, "/a/dequeue", 1).await;
+    assert_eq!(last.len(), 1, "the worker's own delay counts, even if it is none");
+    assert_eq!(post(&table, "/a/nack", &nack(&last[0], Some("1h"))).await.0, 204);
+    assert_eq!(post(&table, "/a/nack", &nack(&last[0], Some("1h"))).await.0, 204, "a repeat");
+    let query = ListQuery { limit: 9, ..ListQuery::default() };
+    let dead = &world.queue.list(query).await.unwrap()[0];
+    assert_eq!(dead.dead_reason, Some(DeadReason("max_receives: no database".into())));
+    let counts = world.counts("/hooks/a");
+    assert_eq!((counts.dead, counts.nacked, counts.lease_active), ([("max_receives", 1), ("worker", 0)], 4, 0));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use hookaido_model::config::{
     Match, Observability, PublishPolicy, PullApi, PullLimits, PullRoute, QueueBackend, QueueLimits, Retention,
     Retentions, Route, RoutePublish, RouteWork, RuntimeLog, TrendSignals,
 };
-use hookaido_model::{Content, JsonMap, Lane, ManualClock, SecretRef, State, UnixMillis};
+use hookaido_model::{Content, JsonMap, Lane, ManualClock, Redelivery, SecretRef, State, UnixMillis};
 use hookaido_pull::{Parts, Table, handle};
 use hookaido_queue::store::{ListQuery, NewMessage, Store};
 use hookaido_queue::{MemoryStore, Queue, QueueSettings};
@@ -187,7 +187,11 @@ fn route(path: &str, token: &str) -> Route {
         publish: RoutePublish { enabled: true, direct: true, managed: true },
         managed: None,
         backend: QueueBackend::Memory,
-        work: RouteWork::Pull(PullRoute { path: path.into(), auth_tokens: refs(token) }),
+        work: RouteWork::Pull(PullRoute {
+            path: path.into(),
+            auth_tokens: refs(token),
+            redelivery: Redelivery::default(),
+        }),
     }
 }
 

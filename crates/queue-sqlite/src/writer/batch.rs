@@ -219,7 +219,7 @@ fn apply(tx: &mut Tx<'_, '_>, op: &mut Op) -> rusqlite::Result<()> {
         Op::Lease(job) => run(tx, job, lease::lease),
         Op::Settle(job) => run(tx, job, settle::settle),
         Op::Extend(job) => run(tx, job, lease::extend),
-        Op::Reclaim(job) => run(tx, job, |tx, (now, max)| lease::reclaim(tx, *now, *max)),
+        Op::Reclaim(job) => run(tx, job, lease::reclaim),
         Op::Transition(job) => run(tx, job, transition::transition),
         Op::Prune(job) => run(tx, job, prune::prune),
         Op::Lanes(job) => run(tx, job, |tx, pairs| create_lanes(tx, pairs)),

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use hookaido_model::{Lane, LaneId, LeaseId, Seq, State, UnixMillis};
-use hookaido_queue::store::{ExtendBatch, Lease, LeaseLost, Leased, Reclaimed};
+use hookaido_queue::store::{ExtendBatch, Lease, LeaseLost, Leased, Reclaim, Reclaimed};
 use rusqlite::OptionalExtension;
 
 use super::pick::{self, Picked};
+use super::settle::Ended;
 use super::tx::{Fault, Tx};
 use super::{bundles, find, settle};
 use crate::inbox::ExtendOutcomes;
@@ -73,21 +74,19 @@ fn extend_one(tx: &mut Tx<'_, '_>, op: &ExtendBatch, lease: LeaseId) -> Result<R
     Ok(Ok(until))
 }
 
-/// Puts messages whose lease ended back into the queue.
-pub(crate) fn reclaim(tx: &mut Tx<'_, '_>, now: UnixMillis, max: u32) -> Result<Reclaimed, Fault> {
-    let rows = tx
-        .sql
-        .expired
-        .query_map((now.0, max), |row| Ok((Seq(row.get(0)?), LaneId(row.get(1)?), row.get::<_, u32>(2)?)))?;
+/// Takes back messages whose lease ended: into the queue, or to the dead letters.
+pub(crate) fn reclaim(tx: &mut Tx<'_, '_>, op: &Reclaim) -> Result<Reclaimed, Fault> {
+    let rows = tx.sql.expired.query_map((op.now.0, op.max), |row| {
+        let (seq, lane) = (Seq(row.get(0)?), LaneId(row.get(1)?));
+        Ok(Ended { seq, lane, attempt: row.get(2)?, token: row.get(3)?, content: row.get(4)?, part: row.get(5)? })
+    })?;
     let expired = rows.collect::<Result<Vec<_>, _>>()?;
-    let mut lanes: Vec<(LaneId, u64)> = Vec::new();
-    for (seq, lane, attempt) in expired {
-        settle::queue_again(tx, State::Leased, (seq, lane), now, attempt)?;
-        match lanes.iter_mut().find(|(known, _)| *known == lane) {
-            Some((_, count)) => *count += 1,
-            None => lanes.push((lane, 1)),
-        }
+    let mut reclaimed = Reclaimed::default();
+    for ended in expired {
+        let died = settle::come_back(tx, ended, (None, None), op.rules.of(ended.lane), op.now)?;
+        reclaimed.add(&Arc::clone(&tx.lane(ended.lane)?.lane), died);
     }
     let next: Option<Option<i64>> = tx.sql.next_lease_end.query_row([], |row| row.get(0)).optional()?;
-    Ok(Reclaimed { lanes, next_lease_end: next.flatten().map(UnixMillis) })
+    reclaimed.next_lease_end = next.flatten().map(UnixMillis);
+    Ok(reclaimed)
 }

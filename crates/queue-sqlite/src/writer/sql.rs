@@ -66,11 +66,15 @@ statements! {
     deliver: "UPDATE message SET state = 2, token = NULL, lease_until = NULL, ended_at = ?2 WHERE seq = ?1";
     bury: "UPDATE message SET state = 3, token = NULL, lease_until = NULL, dead_reason = ?2, ended_at = ?3 WHERE seq = ?1";
     cancel: "UPDATE message SET state = 4, token = NULL, lease_until = NULL, dead_reason = NULL, ended_at = ?2 WHERE seq = ?1";
-    /// Back into the queue: time of the next lease, attempts so far.
-    queue_again: "UPDATE message SET state = 0, next_run_at = ?2, attempt = ?3, token = NULL, lease_until = NULL, dead_reason = NULL,
-                  ended_at = NULL WHERE seq = ?1";
+    /// Back into the queue: time of the next lease, attempts so far, what was said.
+    queue_again: "UPDATE message SET state = 0, next_run_at = ?2, attempt = ?3, token = NULL, lease_until = NULL,
+                  dead_reason = coalesce(?4, dead_reason) WHERE seq = ?1";
+    /// Into the queue, as if it were new.
+    requeue: "UPDATE message SET state = 0, next_run_at = ?2, attempt = 0, token = NULL, lease_until = NULL, dead_reason = NULL,
+              ended_at = NULL WHERE seq = ?1";
+    last_reason: "SELECT dead_reason FROM message WHERE seq = ?1";
     extend: "UPDATE message SET lease_until = ?2 WHERE seq = ?1";
-    expired: "SELECT seq, lane, attempt FROM message INDEXED BY message_leased
+    expired: "SELECT seq, lane, attempt, token, content, part FROM message INDEXED BY message_leased
               WHERE state = 1 AND lease_until <= ?1 ORDER BY lease_until, seq LIMIT ?2";
     next_lease_end: "SELECT min(lease_until) FROM message INDEXED BY message_leased WHERE state = 1";
 

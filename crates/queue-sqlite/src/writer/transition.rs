@@ -32,7 +32,7 @@ fn apply(tx: &mut Tx<'_, '_>, found: &Found, op: &Transition) -> Result<bool, Fa
             tx.changes.moved(found.lane, Some(found.state), Some(State::Canceled));
         }
         (Move::Requeue | Move::Resume, Some(State::Queued)) => {
-            settle::queue_again(tx, found.state, (found.seq, found.lane), op.now, 0)?;
+            settle::requeue(tx, found.state, (found.seq, found.lane), op.now)?;
         }
         _ => return Ok(false),
     }

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use super::Place;
 use crate::Store;
 use crate::store::{
-    Enqueue, Enqueued, Health, Lease, LeaseLost, Leased, ListQuery, NewMessage, Observer, Settle, SettleBatch, Settled,
-    Settlement, StoreError,
+    Enqueue, Enqueued, Health, Lease, LeaseLost, Leased, ListQuery, NewMessage, Observer, Reclaim, Reclaimed, Rules,
+    Settle, SettleBatch, Settled, Settlement, StoreError,
 };
 
 pub(super) const T0: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -27,6 +27,8 @@ pub(super) struct Bench {
     pub(super) a: LaneId,
     pub(super) b: LaneId,
     pub(super) lanes: Vec<Arc<Lane>>,
+    /// What becomes of messages that are given back or whose lease ran out.
+    pub(super) rules: Rules,
 }
 
 /// What the store told its observer.
@@ -55,8 +57,8 @@ impl Observer for Told {
 }
 
 impl Told {
-    /// Waits until the store tells this; everything told is forgotten then.
-    pub(super) async fn wait_for(&self, event: Event) {
+    /// Waits until the store tells this; gives everything told until then, which is forgotten.
+    pub(super) async fn wait_for(&self, event: Event) -> Vec<Event> {
         let heard = async {
             while !self.events.lock().contains(&event) {
                 self.more.notified().await;
@@ -65,6 +67,7 @@ impl Told {
         let in_time = tokio::time::timeout(Duration::from_secs(10), heard).await;
         let told = std::mem::take(&mut *self.events.lock());
         assert!(in_time.is_ok(), "expected {event:?}, the store told {told:?}");
+        told
     }
 }
 
@@ -76,7 +79,7 @@ impl Bench {
         let pairs = [("/a", "pull"), ("/b", "http://one"), ("/b", "http://two")];
         let pairs = pairs.iter().map(|(route, target)| (Arc::from(*route), Arc::from(*target))).collect();
         let lanes = store.lanes(pairs).await.unwrap();
-        Self { place, store, told, a: lanes[0].id, b: lanes[1].id, lanes }
+        Self { place, store, told, a: lanes[0].id, b: lanes[1].id, lanes, rules: Rules::default() }
     }
 
     /// Closes the store and opens it again; `false` when it forgets.
@@ -127,8 +130,12 @@ impl Bench {
         keep_delivered: bool,
     ) -> Result<Settled, LeaseLost> {
         let settles = vec![Settle { lease, scope: None, settlement }];
-        let op = SettleBatch { settles, attempts: Vec::new(), keep_delivered, now };
+        let op = SettleBatch { settles, attempts: Vec::new(), keep_delivered, rules: self.rules.clone(), now };
         self.store.settle(op).await.unwrap()[0]
+    }
+
+    pub(super) async fn reclaim(&self, now: UnixMillis, max: u32) -> Reclaimed {
+        self.store.reclaim(Reclaim { max, rules: self.rules.clone(), now }).await.unwrap()
     }
 
     /// Everything, the oldest first.
@@ -152,6 +159,16 @@ pub(super) fn message(lane: LaneId, body: &str) -> NewMessage {
         trace: JsonMap::from_pairs([("path", "/p")]),
     };
     NewMessage { lanes: smallvec![lane], id: None, content, received_at: T0, next_run_at: T0 }
+}
+
+/// Given back, for a time.
+pub(super) fn nack(ready_at: UnixMillis) -> Settlement {
+    Settlement::Nack { ready_at: Some(ready_at), reason: None }
+}
+
+/// How many leases ran out of which lanes.
+pub(super) fn expired(reclaimed: &Reclaimed) -> Vec<(LaneId, u64)> {
+    reclaimed.lanes.iter().map(|lane| (lane.lane.id, lane.expired)).collect()
 }
 
 pub(super) fn later(at: UnixMillis, millis: u64) -> UnixMillis {

@@ -5,6 +5,7 @@ mod lease;
 mod lists;
 mod observer;
 mod operator;
+mod redelivery;
 mod retention;
 mod settle;
 mod together;
@@ -24,6 +25,7 @@ pub(super) fn all() -> impl Iterator<Item = Case> {
         lists::CASES,
         observer::CASES,
         operator::CASES,
+        redelivery::CASES,
         retention::CASES,
         settle::CASES,
         together::CASES,

@@ -49,6 +49,8 @@ pub enum Op {
     },
     /// [`crate::Store::reclaim`] of at most so many.
     Reclaim(u32),
+    /// New rules for the lanes, in order.
+    Rules([OpRule; 3]),
     /// [`crate::Store::transition`].
     Transition {
         /// Messages.
@@ -134,12 +136,21 @@ pub struct OpSettle {
 pub enum OpSettlement {
     /// Done.
     Ack,
-    /// Ready again in so many milliseconds.
-    Nack(u64),
+    /// Ready again in so many milliseconds, or when the lane's rule says; with a reason or not.
+    Nack(Option<u64>, bool),
     /// As if never leased.
     Release,
     /// Dead; with a reason or not.
     Bury(bool),
+}
+
+/// What becomes of messages whose lease ends without an ack.
+#[derive(Clone, Copy, Debug)]
+pub struct OpRule {
+    /// Most receives.
+    pub max_receives: Option<u32>,
+    /// Base and cap of the delay in milliseconds.
+    pub backoff: Option<(u64, u64)>,
 }
 
 /// What an operator does.
@@ -231,8 +242,9 @@ impl Dice {
                 by: self.below(500),
                 latest: self.maybe(50, |dice| dice.below(600)),
             },
-            65..70 => Op::Reclaim(1 + self.small(4)),
-            70..77 => self.transition(),
+            65..69 => Op::Reclaim(1 + self.small(4)),
+            69..71 => Op::Rules([(); 3].map(|()| self.rule())),
+            71..77 => self.transition(),
             77..84 => self.list(),
             84..87 => Op::Attempts {
                 of: self.maybe(40, Self::pick),
@@ -270,7 +282,7 @@ impl Dice {
             scope: dice.maybe(40, Self::lane),
             how: match dice.below(8) {
                 0..3 => OpSettlement::Ack,
-                3..5 => OpSettlement::Nack(dice.below(300)),
+                3..5 => OpSettlement::Nack(dice.maybe(50, |dice| dice.below(300)), dice.chance(50)),
                 5 => OpSettlement::Release,
                 _ => OpSettlement::Bury(dice.chance(60)),
             },
@@ -297,6 +309,13 @@ impl Dice {
             before: self.maybe(30, |dice| dice.below(600)),
             oldest_first: self.chance(50),
             limit: self.small(12),
+        }
+    }
+
+    fn rule(&mut self) -> OpRule {
+        OpRule {
+            max_receives: self.maybe(60, |dice| 1 + dice.small(4)),
+            backoff: self.maybe(50, |dice| (1 + dice.below(80), 80 + dice.below(200))),
         }
     }
 

@@ -8,13 +8,13 @@ mod reads;
 use std::sync::Arc;
 
 use hookaido_model::{
-    Attempt, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, Seq, State, UnixMillis,
+    Attempt, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, Redelivery, Seq, State, UnixMillis,
 };
 use parking_lot::Mutex;
 
 use crate::store::{
     AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, Lease, LeaseLost, Leased, ListQuery, Observer, Prune, Pruned,
-    Reclaimed, SettleBatch, Settled, Stats, Store, StoreFuture, Transition, Transitioned,
+    Reclaim, Reclaimed, SettleBatch, Settled, Stats, Store, StoreFuture, Transition, Transitioned,
 };
 
 /// The reference. Clones share what is stored. Tells no observer.
@@ -40,6 +40,8 @@ struct Row {
     attempt: u32,
     lease: Option<(LeaseId, UnixMillis)>,
     dead_reason: Option<DeadReason>,
+    /// Of the last nack that gave one.
+    nack_reason: Option<DeadReason>,
     ended_at: UnixMillis,
     content: Arc<Content>,
 }
@@ -54,6 +56,26 @@ impl Row {
         if self.state != State::Dead {
             self.dead_reason = None;
         }
+    }
+
+    /// The lease ended without an ack. Written out anew rather than asked of the model: whether the message is dead now.
+    fn come_back(&mut self, ready_at: Option<UnixMillis>, rule: Redelivery, now: UnixMillis) -> bool {
+        if rule.max_receives.is_some_and(|most| most <= self.attempt) {
+            let said = self.nack_reason.take().map_or(String::new(), |said| format!(": {}", said.as_str()));
+            self.step(Move::Bury);
+            self.ended_at = now;
+            self.dead_reason = Some(DeadReason(format!("max_receives{said}").into()));
+            return true;
+        }
+        let mut delay = 0;
+        if let Some(backoff) = rule.backoff {
+            assert!(backoff.jitter == 0.0, "what chance does cannot be compared");
+            let cap = backoff.cap.as_millis();
+            delay = (1..self.attempt).fold(backoff.base.as_millis(), |delay, _| (delay * 2).min(cap)).min(cap);
+        }
+        self.step(Move::Release);
+        self.next_run_at = ready_at.unwrap_or(UnixMillis(now.0 + i64::try_from(delay).unwrap()));
+        false
     }
 
     fn bytes(&self) -> usize {
@@ -131,8 +153,8 @@ impl Store for ReferenceStore {
     fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>> {
         ready(Ok(self.0.lock().extend(&op)))
     }
-    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        ready(Ok(self.0.lock().reclaim(now, max)))
+    fn reclaim(&self, op: Reclaim) -> StoreFuture<Reclaimed> {
+        ready(Ok(self.0.lock().reclaim(&op)))
     }
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {
         ready(Ok(self.0.lock().transition(&op)))

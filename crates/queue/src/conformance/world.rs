@@ -8,16 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookaido_model::config::{DropPolicy, QueueLimits, Retention, Retentions};
 use hookaido_model::{
-    Attempt, AttemptId, AttemptOutcome, Content, DeadReason, Envelope, EnvelopeId, JsonMap, Lane, LeaseId, Move, Seq,
-    UnixMillis,
+    Attempt, AttemptId, AttemptOutcome, Backoff, Content, DeadReason, Envelope, EnvelopeId, JsonMap, Lane, LeaseId,
+    Move, Redelivery, Seq, UnixMillis,
 };
 
 use super::Place;
-use super::ops::{LANES, Op, OpMessage, OpSettle, OpSettlement, OpStep};
+use super::ops::{LANES, Op, OpMessage, OpRule, OpSettle, OpSettlement, OpStep};
 use crate::Store;
 use crate::store::{
-    AttemptQuery, Enqueue, ExtendBatch, Lease, ListQuery, NewMessage, Prune, Settle, SettleBatch, Settlement, Stats,
-    Step, StoreError, Transition,
+    AttemptQuery, Enqueue, ExtendBatch, Lease, ListQuery, NewMessage, Prune, Reclaim, Rules, Settle, SettleBatch,
+    Settlement, Stats, Step, StoreError, Transition,
 };
 
 /// When sequences begin.
@@ -41,6 +41,7 @@ struct World<'p> {
     place: &'p dyn Place,
     store: Arc<dyn Store>,
     lanes: Vec<Arc<Lane>>,
+    rules: Rules,
     now: UnixMillis,
     ids: Vec<EnvelopeId>,
     numbers: HashMap<String, usize>,
@@ -65,6 +66,7 @@ impl<'p> World<'p> {
             place,
             store,
             lanes,
+            rules: Rules::default(),
             now: START,
             ids: Vec::new(),
             numbers: HashMap::new(),
@@ -80,10 +82,17 @@ impl<'p> World<'p> {
             Op::Settle { settles, attempts, keep_delivered } => self.settle(settles, attempts, *keep_delivered).await,
             Op::Extend { leases, scope, by, latest } => self.extend(leases, *scope, *by, *latest).await,
             Op::Reclaim(max) => {
-                let reclaimed = self.store.reclaim(self.now, *max).await.unwrap();
-                let mut lanes: Vec<_> = reclaimed.lanes.iter().map(|(lane, count)| (lane.0, *count)).collect();
+                let op = Reclaim { max: *max, rules: self.rules.clone(), now: self.now };
+                let reclaimed = self.store.reclaim(op).await.unwrap();
+                let lanes = reclaimed.lanes.iter().map(|lane| (lane.lane.id.0, lane.expired, lane.died));
+                let mut lanes: Vec<_> = lanes.collect();
                 lanes.sort_unstable();
                 format!("reclaimed {lanes:?}, next {}", self.at(reclaimed.next_lease_end))
+            }
+            Op::Rules(rules) => {
+                let rules = self.lanes.iter().zip(rules).map(|(lane, rule)| (lane.id, redelivery(*rule)));
+                self.rules = Rules::new(rules);
+                "ruled".into()
             }
             Op::Transition { ids, step, only } => {
                 let step = match step {
@@ -182,14 +191,17 @@ impl<'p> World<'p> {
                 scope: settle.scope.map(|lane| self.lanes[lane].id),
                 settlement: match settle.how {
                     OpSettlement::Ack => Settlement::Ack,
-                    OpSettlement::Nack(delay) => Settlement::Nack { ready_at: self.now.plus(millis(delay)) },
+                    OpSettlement::Nack(delay, reason) => Settlement::Nack {
+                        ready_at: delay.map(|delay| self.now.plus(millis(delay))),
+                        reason: reason.then(|| DeadReason(format!("it was {}", settle.lease).into())),
+                    },
                     OpSettlement::Release => Settlement::Release,
                     OpSettlement::Bury(reason) => Settlement::Bury { reason: reason.then_some(DeadReason::NO_RETRY) },
                 },
             })
             .collect();
         let attempts = attempts.iter().map(|pick| self.attempt(*pick)).collect();
-        let op = SettleBatch { settles, attempts, keep_delivered, now: self.now };
+        let op = SettleBatch { settles, attempts, keep_delivered, rules: self.rules.clone(), now: self.now };
         format!("{:?}", self.store.settle(op).await.unwrap())
     }
 
@@ -318,6 +330,11 @@ fn stats(stats: &Stats) -> String {
         write!(line, "[{} {:?} {oldest:?} {earliest:?}]", lane.lane.id.0, lane.counts).unwrap();
     }
     line
+}
+
+fn redelivery(OpRule { max_receives, backoff }: OpRule) -> Redelivery {
+    let backoff = backoff.map(|(base, cap)| Backoff { base: millis(base), cap: millis(cap), jitter: 0.0 });
+    Redelivery { max_receives, backoff }
 }
 
 fn retentions(keep: [(Option<u64>, Option<u64>); 4]) -> Retentions {

@@ -1,10 +1,13 @@
 //! Leases: given, ended, moved, run out.
 
-use hookaido_model::{Attempt, AttemptId, LaneId, LeaseId, Move, Seq, State, UnixMillis};
+use hookaido_model::{
+    Attempt, AttemptId, Comeback, DeadReason, LaneId, LeaseEnd, LeaseId, Move, Redelivery, Seq, State, UnixMillis,
+    after_lease,
+};
 
 use super::Effects;
 use super::table::{Table, content_bytes};
-use crate::store::{ExtendBatch, Lease, LeaseLost, Leased, Reclaimed, Settle, SettleBatch, Settled, Settlement};
+use crate::store::{ExtendBatch, Lease, LeaseLost, Leased, Reclaim, Reclaimed, SettleBatch, Settled, Settlement};
 
 /// After every other place.
 const LAST: Seq = Seq(i64::MAX);
@@ -52,13 +55,26 @@ impl Table {
     }
 
     pub(super) fn settle(&mut self, op: SettleBatch, effects: &mut Effects) -> Vec<Result<Settled, LeaseLost>> {
-        let SettleBatch { settles, attempts, keep_delivered, now } = op;
+        let SettleBatch { settles, attempts, keep_delivered, rules, now } = op;
         let outcomes = settles
             .into_iter()
             .map(|settle| {
                 let (lane, _) = self.held(settle.lease, settle.scope, now)?;
-                self.settle_one(settle, keep_delivered, now, effects);
-                Ok(Settled { lane })
+                let died = match settle.settlement {
+                    Settlement::Nack { ready_at, reason } => {
+                        let seq = settle.lease.seq;
+                        if reason.is_some() {
+                            self.change(seq, |row| row.said = reason);
+                        }
+                        self.come_back(seq, ready_at, rules.of(lane), (now, effects))
+                    }
+                    settlement => {
+                        let died = matches!(settlement, Settlement::Bury { .. });
+                        self.settle_one(settle.lease.seq, settlement, (keep_delivered, now), effects);
+                        died
+                    }
+                };
+                Ok(Settled { lane, died })
             })
             .collect();
         for attempt in attempts {
@@ -67,27 +83,53 @@ impl Table {
         outcomes
     }
 
-    fn settle_one(&mut self, settle: Settle, keep_delivered: bool, now: UnixMillis, effects: &mut Effects) {
-        let seq = settle.lease.seq;
-        match settle.settlement {
+    fn settle_one(
+        &mut self,
+        seq: Seq,
+        settlement: Settlement,
+        (keep_delivered, now): (bool, UnixMillis),
+        effects: &mut Effects,
+    ) {
+        match settlement {
             Settlement::Ack if !keep_delivered => self.remove(seq),
-            Settlement::Ack => self.end(seq, Move::Ack, now),
-            Settlement::Bury { reason } => {
-                self.end(seq, Move::Bury, now);
-                self.change(seq, |row| row.dead_reason = reason);
-            }
-            Settlement::Nack { ready_at } => self.give_back(seq, Some(ready_at), false, effects),
+            Settlement::Ack => self.end(seq, Move::Ack, None, now),
+            Settlement::Bury { reason } => self.end(seq, Move::Bury, reason, now),
+            Settlement::Nack { ready_at, .. } => self.give_back(seq, ready_at, false, effects),
             // who was never really taken keeps the place in line
             Settlement::Release => self.give_back(seq, None, true, effects),
         }
     }
 
-    fn end(&mut self, seq: Seq, step: Move, now: UnixMillis) {
+    /// A lease ended without an ack. Whether the message is dead now.
+    fn come_back(
+        &mut self,
+        seq: Seq,
+        ready_at: Option<UnixMillis>,
+        rule: Redelivery,
+        (now, effects): (UnixMillis, &mut Effects),
+    ) -> bool {
+        let Some(row) = self.rows.get(&seq) else { return false };
+        let end = LeaseEnd { receives: row.attempt, ready_at, reason: row.said.as_ref(), token: row.token, now };
+        match after_lease(end, &rule) {
+            Comeback::Queued { ready_at } => {
+                self.give_back(seq, Some(ready_at), false, effects);
+                false
+            }
+            Comeback::Dead { reason } => {
+                self.end(seq, Move::Bury, Some(reason), now);
+                true
+            }
+        }
+    }
+
+    fn end(&mut self, seq: Seq, step: Move, reason: Option<DeadReason>, now: UnixMillis) {
         self.change(seq, |row| {
             if let Some(to) = row.state.after(step) {
                 row.state = to;
                 row.token = 0;
                 row.ended_at = now;
+                row.dead_reason = reason;
+                row.said = None;
             }
         });
     }
@@ -140,16 +182,15 @@ impl Table {
         outcomes
     }
 
-    pub(super) fn reclaim(&mut self, now: UnixMillis, max: u32, effects: &mut Effects) -> Reclaimed {
-        let most = usize::try_from(max).unwrap_or(usize::MAX);
-        let ended: Vec<Seq> = self.leases.range(..=(now, LAST)).take(most).map(|(_, seq)| *seq).collect();
+    pub(super) fn reclaim(&mut self, op: &Reclaim, effects: &mut Effects) -> Reclaimed {
+        let most = usize::try_from(op.max).unwrap_or(usize::MAX);
+        let ended: Vec<Seq> = self.leases.range(..=(op.now, LAST)).take(most).map(|(_, seq)| *seq).collect();
         let mut reclaimed = Reclaimed::default();
         for seq in ended {
-            self.give_back(seq, Some(now), false, effects);
-            let Some(lane) = self.rows.get(&seq).map(|row| row.lane) else { continue };
-            match reclaimed.lanes.iter_mut().find(|(known, _)| *known == lane) {
-                Some((_, count)) => *count += 1,
-                None => reclaimed.lanes.push((lane, 1)),
+            let Some(id) = self.rows.get(&seq).map(|row| row.lane) else { continue };
+            let died = self.come_back(seq, None, op.rules.of(id), (op.now, effects));
+            if let Some(lane) = self.lane(id) {
+                reclaimed.add(&lane.lane, died);
             }
         }
         reclaimed.next_lease_end = self.leases.first().map(|(until, _)| *until);

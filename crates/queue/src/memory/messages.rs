@@ -100,6 +100,7 @@ impl Table {
                 token: 0,
                 until: UnixMillis::default(),
                 dead_reason: None,
+                said: None,
                 ended_at: UnixMillis::default(),
             };
             ids.push(row.id(seq));
@@ -143,6 +144,7 @@ impl Table {
         self.change(seq, |row| {
             row.state = to;
             row.token = 0;
+            row.said = None;
             if to == State::Queued {
                 row.next_run_at = now;
                 row.attempt = 0;

@@ -64,6 +64,8 @@ pub(super) struct Row {
     pub(super) token: u64,
     pub(super) until: UnixMillis,
     pub(super) dead_reason: Option<DeadReason>,
+    /// What the last worker said that gave it back.
+    pub(super) said: Option<DeadReason>,
     /// When it was delivered, died or was canceled.
     pub(super) ended_at: UnixMillis,
 }

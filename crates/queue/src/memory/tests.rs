@@ -10,7 +10,7 @@ use smallvec::smallvec;
 
 use super::table::Row;
 use super::*;
-use crate::store::{NewMessage, Settle, Settlement};
+use crate::store::{NewMessage, Rules, Settle, Settlement};
 
 const T0: UnixMillis = UnixMillis(1_790_000_000_000);
 const UNLIMITED: QueueLimits = QueueLimits { max_depth: None, drop_policy: DropPolicy::Reject };
@@ -33,7 +33,11 @@ async fn take(store: &MemoryStore, lane: LaneId) -> LeaseId {
 
 async fn end(store: &MemoryStore, lease: LeaseId, settlement: Settlement) {
     let settles = vec![Settle { lease, scope: None, settlement }];
-    store.settle(SettleBatch { settles, attempts: vec![], keep_delivered: true, now: T0 }).await.unwrap()[0].unwrap();
+    store
+        .settle(SettleBatch { settles, attempts: vec![], keep_delivered: true, rules: Rules::default(), now: T0 })
+        .await
+        .unwrap()[0]
+        .unwrap();
 }
 
 async fn count(store: &MemoryStore, state: State) -> u64 {
@@ -74,7 +78,13 @@ async fn attempts_have_a_bound() {
         dead_reason: None,
         created_at: T0,
     };
-    let op = SettleBatch { settles: vec![], attempts: (1..6).map(attempt).collect(), keep_delivered: true, now: T0 };
+    let op = SettleBatch {
+        settles: vec![],
+        attempts: (1..6).map(attempt).collect(),
+        keep_delivered: true,
+        rules: Rules::default(),
+        now: T0,
+    };
     store.settle(op).await.unwrap();
     let left = store.attempts(AttemptQuery { limit: 9, ..AttemptQuery::default() }).await.unwrap();
     assert_eq!(left.iter().map(|attempt| attempt.attempt).collect::<Vec<_>>(), [5, 4]);
@@ -121,6 +131,7 @@ fn a_full_millisecond_flows_over_into_the_next() {
         token: 0,
         until: T0,
         dead_reason: None,
+        said: None,
         ended_at: T0,
     };
     assert_eq!(table.free_place(T0), Ok(first));

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Inner;
 use super::carried::{Carried, Rest};
 use super::waiters::{Arrival, Called, Check, LaneWaiters};
-use crate::store::{Lease, Leased, Settle, SettleBatch, Settlement, StoreError};
+use crate::store::{Lease, Leased, Rules, Settle, SettleBatch, Settlement, StoreError};
 
 /// Bytes of content in one lease, about; a single message may be larger.
 const MAX_BYTES: u64 = 32 << 20;
@@ -152,6 +152,7 @@ fn give_back(queue: &Arc<Inner>, envelopes: &[Envelope]) -> Option<Rest> {
             settles: settles.collect(),
             attempts: Vec::new(),
             keep_delivered: false,
+            rules: Rules::default(),
             now: queue.clock.now(),
         };
         // a store that cannot do this now lets them run out

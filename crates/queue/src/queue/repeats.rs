@@ -66,7 +66,7 @@ impl Repeats {
                     let same =
                         known.filter(|(lane, was)| *was == kind && mark.scope.is_none_or(|scope| scope == *lane));
                     if let Some((lane, _)) = same {
-                        *outcome = Ok(Settled { lane });
+                        *outcome = Ok(Settled { lane, died: false });
                     }
                 }
                 Err(LeaseLost::Expired | LeaseLost::Foreign) => {}

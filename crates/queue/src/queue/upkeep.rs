@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Queue};
-use crate::store::Prune;
+use crate::store::{Prune, Reclaim};
 
 /// Leases taken back in one transaction.
 const RECLAIM_ROWS: u32 = 500;
@@ -52,15 +52,14 @@ async fn reclaim(queue: &Inner) {
 async fn reclaim_once(queue: &Inner, end: UnixMillis, now: UnixMillis) {
     use crate::store::Observer;
     queue.board.forget_lease_end();
-    match queue.store.reclaim(now, RECLAIM_ROWS).await {
+    let rules = queue.rules.read().clone();
+    match queue.store.reclaim(Reclaim { max: RECLAIM_ROWS, rules, now }).await {
         Ok(reclaimed) => {
             if let Some(next) = reclaimed.next_lease_end {
                 queue.board.lease_ends(next);
             }
-            for (lane, count) in reclaimed.lanes {
-                if let Some(listener) = queue.reclaims.0.get() {
-                    listener(lane, count);
-                }
+            if let Some(listener) = queue.reclaims.0.get() {
+                reclaimed.lanes.iter().for_each(listener);
             }
         }
         Err(error) => {

@@ -18,11 +18,22 @@ const NACK_CONFLICT: Family = family("hookaido_pull_nack_conflict_total", "Nacks
 const LEASE_ACTIVE: Family = family("hookaido_pull_lease_active", "Leases that workers hold, by route.");
 const LEASE_EXPIRED: Family =
     family("hookaido_pull_lease_expired_total", "Leases that ran out in the hands of workers, by route.");
+const DEAD: Family = family("hookaido_pull_dead_total", "Messages of pulled routes that died, by route and reason.");
 const SSE_CONNECTIONS: Family = family("hookaido_pull_sse_connections_total", "Streams opened, by route.");
 const SSE_SENT: Family = family("hookaido_pull_sse_messages_sent_total", "Messages sent over streams, by route.");
 const SSE_ACTIVE: Family = family("hookaido_pull_sse_connection_active", "Open streams, by route.");
 
 const STATUSES: [&str; 4] = ["200", "204", "4xx", "5xx"];
+const DEATHS: [&str; 2] = ["max_receives", "worker"];
+
+/// Why a message of a pulled route went to the dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullDeath {
+    /// It was leased as often as the route allows.
+    MaxReceives,
+    /// A worker gave it up.
+    Worker,
+}
 
 /// What the pull API answered.
 #[derive(Debug)]
@@ -42,6 +53,8 @@ pub struct PullRouteMetrics {
     nack_conflict: Count,
     lease_active: Level64,
     lease_expired: Count,
+    /// In the order of [`DEATHS`].
+    dead: [Count; 2],
     sse_connections: Count,
     sse_sent: Count,
     sse_active: Level64,
@@ -73,6 +86,8 @@ pub struct PullRouteCounts {
     pub lease_active: u64,
     /// Leases that ran out.
     pub lease_expired: u64,
+    /// Messages that died, by reason.
+    pub dead: [(&'static str, u64); 2],
 }
 
 impl PullMetrics {
@@ -157,11 +172,20 @@ impl PullRouteMetrics {
         self.nack_conflict.add(n);
     }
 
-    /// Leases that ran out, so that their messages are queued again.
+    /// Leases that ran out, whoever may notice; their messages are taken back.
     pub fn lease_expired(&self, n: u64) {
         self.touch();
         self.lease_expired.add(n);
         self.lease_active.down(n);
+    }
+
+    /// Messages went to the dead letters.
+    pub fn died(&self, cause: PullDeath, n: u64) {
+        let [max_receives, worker] = &self.dead;
+        match cause {
+            PullDeath::MaxReceives => max_receives.add(n),
+            PullDeath::Worker => worker.add(n),
+        }
     }
 
     /// Corrects the number of leases held to what the queue says.
@@ -194,6 +218,7 @@ impl PullRouteMetrics {
     #[must_use]
     pub fn snapshot(&self) -> PullRouteCounts {
         let [ok, empty, refused, failed] = &self.dequeue;
+        let [max_receives, worker] = &self.dead;
         PullRouteCounts {
             dequeue: [("200", ok.get()), ("204", empty.get()), ("4xx", refused.get()), ("5xx", failed.get())],
             acked: self.acked.get(),
@@ -202,6 +227,7 @@ impl PullRouteMetrics {
             nack_conflict: self.nack_conflict.get(),
             lease_active: self.lease_active.get(),
             lease_expired: self.lease_expired.get(),
+            dead: [(DEATHS[0], max_receives.get()), (DEATHS[1], worker.get())],
         }
     }
 
@@ -218,6 +244,9 @@ impl PullRouteMetrics {
     fn export(&self, registry: &Registry, route: &str) {
         for (status, count) in STATUSES.into_iter().zip(&self.dequeue) {
             registry.export_count(DEQUEUE, &[("route", route), ("status", status)], count);
+        }
+        for (reason, count) in DEATHS.into_iter().zip(&self.dead) {
+            registry.export_count(DEAD, &[("route", route), ("reason", reason)], count);
         }
         for (family, count) in [
             (ACKED, &self.acked),
@@ -246,5 +275,8 @@ impl PullRouteCounts {
         self.nack_conflict += other.nack_conflict;
         self.lease_active += other.lease_active;
         self.lease_expired += other.lease_expired;
+        for (mine, theirs) in self.dead.iter_mut().zip(&other.dead) {
+            *mine = (theirs.0, mine.1 + theirs.1);
+        }
     }
 }

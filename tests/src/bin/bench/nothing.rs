@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hookaido_model::{Attempt, Envelope, EnvelopeId, Lane, LaneId, Seq, UnixMillis};
 use hookaido_queue::store::{
     AttemptQuery, Enqueue, Enqueued, ExtendBatch, Health, Lease, LeaseLost, Leased, ListQuery, Observer, Prune, Pruned,
-    Reclaimed, SettleBatch, Settled, Stats, Store, StoreFuture, Transition, Transitioned,
+    Reclaim, Reclaimed, SettleBatch, Settled, Stats, Store, StoreFuture, Transition, Transitioned,
 };
 
 /// Answers every enqueue at once and is always empty.
@@ -45,7 +45,7 @@ impl Store for Nothing {
         ready(op.leases.iter().map(|_| Err(LeaseLost::NotFound)).collect())
     }
 
-    fn reclaim(&self, _now: UnixMillis, _max: u32) -> StoreFuture<Reclaimed> {
+    fn reclaim(&self, _op: Reclaim) -> StoreFuture<Reclaimed> {
         ready(Reclaimed::default())
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookaido_model::{LeaseId, Seq, State};
 
 use super::Case;
-use crate::conformance::bench::{Bench, T0, UNLIMITED, bodies, later, message};
+use crate::conformance::bench::{Bench, T0, UNLIMITED, bodies, expired, later, message, nack};
 use crate::store::{ExtendBatch, Lease, LeaseLost, NewMessage, Settlement};
 
 pub(super) const CASES: &[Case] = &[
@@ -61,7 +61,7 @@ async fn a_lease_shows_all_there_is(bench: Bench) {
     assert_eq!(*first.content.clone().unwrap(), message(bench.a, "m").content);
     let listed = bench.one(&id).await;
     assert_eq!((listed.lease, listed.lease_until, listed.attempt), (first.lease, first.lease_until, 1));
-    bench.settle(first.lease.unwrap(), Settlement::Nack { ready_at: T0 }).await.unwrap();
+    bench.settle(first.lease.unwrap(), nack(T0)).await.unwrap();
     let second = bench.take(bench.a, 5).await.pop().unwrap();
     assert_eq!((second.attempt, &second.id), (2, &id));
     assert_ne!(second.lease, first.lease, "every lease is a new one");
@@ -100,13 +100,14 @@ async fn ended_leases_come_back(bench: Bench) {
     let _lost = bench.lease(bench.a, 2, later(T0, 10)).await;
     let _lost = bench.lease(bench.a, 1, later(T0, 20)).await;
     let _lost = bench.lease(bench.b, 1, later(T0, 30)).await;
-    let nothing = bench.store.reclaim(later(T0, 30_009), 100).await.unwrap();
-    assert_eq!((nothing.lanes, nothing.next_lease_end), (vec![], Some(later(T0, 30_010))));
-    let some = bench.store.reclaim(later(T0, 30_025), 2).await.unwrap();
-    assert_eq!((some.lanes, some.next_lease_end), (vec![(bench.a, 2)], Some(later(T0, 30_020))), "in slices");
-    let rest = bench.store.reclaim(later(T0, 40_000), 100).await.unwrap();
-    let lanes: HashSet<_> = rest.lanes.into_iter().collect();
+    let nothing = bench.reclaim(later(T0, 30_009), 100).await;
+    assert_eq!((expired(&nothing), nothing.next_lease_end), (vec![], Some(later(T0, 30_010))));
+    let some = bench.reclaim(later(T0, 30_025), 2).await;
+    assert_eq!((expired(&some), some.next_lease_end), (vec![(bench.a, 2)], Some(later(T0, 30_020))), "in slices");
+    let rest = bench.reclaim(later(T0, 40_000), 100).await;
+    let lanes: HashSet<_> = expired(&rest).into_iter().collect();
     assert_eq!((lanes, rest.next_lease_end), (HashSet::from([(bench.a, 1), (bench.b, 1)]), None));
+    assert_eq!(*rest.lanes[0].lane, *bench.lanes[usize::from(rest.lanes[0].lane.id == bench.b)], "named in full");
     let again = bench.lease(bench.a, 9, later(T0, 40_000)).await.envelopes;
     assert_eq!(bodies(&again), ["1", "2", "3"], "in order of their coming back");
     assert!(again.iter().all(|envelope| envelope.attempt == 2), "the attempt counts");
@@ -120,8 +121,8 @@ async fn a_lease_ends_on_the_dot(bench: Bench) {
         let expected = if end < 30_000 { Ok(()) } else { Err(LeaseLost::Expired) };
         assert_eq!(outcome.map(|_| ()), expected, "{end}");
     }
-    let reclaimed = bench.store.reclaim(later(T0, 30_000), 9).await.unwrap();
-    assert_eq!(reclaimed.lanes, [(bench.a, 1)]);
+    let reclaimed = bench.reclaim(later(T0, 30_000), 9).await;
+    assert_eq!(expired(&reclaimed), [(bench.a, 1)]);
 }
 
 async fn leases_are_extended(bench: Bench) {
@@ -141,7 +142,7 @@ async fn leases_are_extended(bench: Bench) {
     let unknown = LeaseId { seq: Seq::first_at(T0), token: 7 };
     let op = ExtendBatch { leases: vec![unknown, lease], scope: None, by: Duration::ZERO, latest: None, now: T0 };
     assert_eq!(bench.store.extend(op).await.unwrap(), [Err(LeaseLost::NotFound), Ok(later(T0, 33_000))]);
-    assert!(bench.store.reclaim(later(T0, 32_999), 9).await.unwrap().lanes.is_empty());
+    assert!(bench.reclaim(later(T0, 32_999), 9).await.lanes.is_empty());
 }
 
 async fn leases_outlive_a_restart(mut bench: Bench) {
@@ -155,7 +156,7 @@ async fn leases_outlive_a_restart(mut bench: Bench) {
     assert!(bench.take(bench.a, 9).await.is_empty());
     bench.settle(first, Settlement::Ack).await.unwrap();
     assert_eq!(bench.settle(first, Settlement::Ack).await.map(|_| ()), Err(LeaseLost::NotFound));
-    let reclaimed = bench.store.reclaim(later(T0, 30_000), 9).await.unwrap();
-    assert_eq!(reclaimed.lanes, [(bench.a, 1)]);
+    let reclaimed = bench.reclaim(later(T0, 30_000), 9).await;
+    assert_eq!(expired(&reclaimed), [(bench.a, 1)]);
     assert_eq!(bench.settle(second, Settlement::Ack).await.map(|_| ()), Err(LeaseLost::NotFound));
 }

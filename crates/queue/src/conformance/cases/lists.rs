@@ -7,7 +7,7 @@ use hookaido_model::{Attempt, AttemptId, AttemptOutcome, DeadReason, EnvelopeId,
 
 use super::Case;
 use crate::conformance::bench::{Bench, T0, UNLIMITED, bodies, later, message};
-use crate::store::{AttemptQuery, ListQuery, NewMessage, SettleBatch, Settlement};
+use crate::store::{AttemptQuery, ListQuery, NewMessage, Rules, SettleBatch, Settlement};
 
 pub(super) const CASES: &[Case] = &[
     |bench| Box::pin(lists_are_ordered_and_bounded(bench)),
@@ -82,7 +82,7 @@ async fn attempts_are_filtered(bench: Bench) {
         attempt(2, "x", 1, AttemptOutcome::Dead),
         attempt(3, "y", 2, AttemptOutcome::Acked),
     ];
-    let op = SettleBatch { settles: vec![], attempts, keep_delivered: false, now: T0 };
+    let op = SettleBatch { settles: vec![], attempts, keep_delivered: false, rules: Rules::default(), now: T0 };
     bench.store.settle(op).await.unwrap();
     let list = |query: AttemptQuery| {
         let store = Arc::clone(&bench.store);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hookaido_model::Move;
 
 use super::Case;
-use crate::conformance::bench::{Bench, Event, T0, UNLIMITED, later, message};
+use crate::conformance::bench::{Bench, Event, T0, UNLIMITED, later, message, nack};
 use crate::store::{ExtendBatch, NewMessage, Settlement, Step, Transition};
 
 pub(super) const CASES: &[Case] = &[
@@ -27,7 +27,7 @@ async fn what_comes_back_is_announced(bench: Bench) {
     let id = bench.put(bench.a, "m").await;
     let (_, lease) = bench.take_one(bench.a).await;
     bench.told.wait_for(Event::LeaseEnds(later(T0, 30_000))).await;
-    bench.settle(lease, Settlement::Nack { ready_at: later(T0, 5) }).await.unwrap();
+    bench.settle(lease, nack(later(T0, 5))).await.unwrap();
     bench.told.wait_for(Event::Ready(bench.a, later(T0, 5))).await;
     let lease = bench.lease(bench.a, 1, later(T0, 5)).await.envelopes[0].lease.unwrap();
     bench.told.wait_for(Event::LeaseEnds(later(T0, 30_005))).await;
@@ -35,7 +35,7 @@ async fn what_comes_back_is_announced(bench: Bench) {
     bench.told.wait_for(Event::Ready(bench.a, later(T0, 5))).await;
     let _lost = bench.lease(bench.a, 1, later(T0, 6)).await;
     bench.told.wait_for(Event::LeaseEnds(later(T0, 30_006))).await;
-    bench.store.reclaim(later(T0, 30_006), 9).await.unwrap();
+    bench.reclaim(later(T0, 30_006), 9).await;
     bench.told.wait_for(Event::Ready(bench.a, later(T0, 30_006))).await;
     for (step, now) in [(Move::Cancel, T0), (Move::Requeue, later(T0, 31_000))] {
         let op = Transition { ids: vec![id.clone()], step: Step::Move(step), only: vec![], now };

@@ -7,7 +7,7 @@ use hookaido_model::{Attempt, AttemptId, AttemptOutcome, EnvelopeId, LaneId, Uni
 
 use super::Case;
 use crate::conformance::bench::{Bench, T0, UNLIMITED, bodies, keep_everything, later, message};
-use crate::store::{AttemptQuery, NewMessage, Prune, Pruned, SettleBatch, Settlement};
+use crate::store::{AttemptQuery, NewMessage, Prune, Pruned, Rules, SettleBatch, Settlement};
 
 pub(super) const CASES: &[Case] = &[
     |bench| Box::pin(nothing_goes_unless_asked_for(bench)),
@@ -44,7 +44,13 @@ async fn record(bench: &Bench, times: &[u64]) {
         dead_reason: None,
         created_at: later(T0, *at),
     });
-    let op = SettleBatch { settles: vec![], attempts: attempts.collect(), keep_delivered: false, now: T0 };
+    let op = SettleBatch {
+        settles: vec![],
+        attempts: attempts.collect(),
+        keep_delivered: false,
+        rules: Rules::default(),
+        now: T0,
+    };
     bench.store.settle(op).await.unwrap();
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hookaido_model::{Attempt, AttemptId, AttemptOutcome, DeadReason, LeaseId, Seq, State};
 
 use super::Case;
-use crate::conformance::bench::{Bench, T0, bodies, later};
-use crate::store::{AttemptQuery, LeaseLost, Settle, SettleBatch, Settled, Settlement, Step, Transition};
+use crate::conformance::bench::{Bench, T0, bodies, later, nack};
+use crate::store::{AttemptQuery, LeaseLost, Rules, Settle, SettleBatch, Settled, Settlement, Step, Transition};
 
 pub(super) const CASES: &[Case] = &[
     |bench| Box::pin(an_acknowledged_message_is_gone(bench)),
@@ -22,7 +22,7 @@ pub(super) const CASES: &[Case] = &[
 async fn an_acknowledged_message_is_gone(mut bench: Bench) {
     let id = bench.put(bench.a, "m").await;
     let (_, lease) = bench.take_one(bench.a).await;
-    assert_eq!(bench.settle(lease, Settlement::Ack).await, Ok(Settled { lane: bench.a }));
+    assert_eq!(bench.settle(lease, Settlement::Ack).await, Ok(Settled { lane: bench.a, died: false }));
     assert!(bench.all().await.is_empty());
     let op = Transition { ids: vec![id], step: Step::Delete, only: vec![], now: T0 };
     assert!(bench.store.transition(op).await.unwrap().changed.is_empty());
@@ -45,7 +45,7 @@ async fn a_nacked_message_comes_again(bench: Bench) {
     let id = bench.put(bench.a, "m").await;
     bench.put(bench.a, "other").await;
     let (_, lease) = bench.take_one(bench.a).await;
-    bench.settle(lease, Settlement::Nack { ready_at: later(T0, 50) }).await.unwrap();
+    bench.settle(lease, nack(later(T0, 50))).await.unwrap();
     let back = bench.one(&id).await;
     assert_eq!((back.state, back.attempt, back.next_run_at), (State::Queued, 1, later(T0, 50)));
     assert_eq!((back.lease, back.lease_until), (None, None));
@@ -96,7 +96,7 @@ async fn a_buried_message_is_dead(mut bench: Bench) {
 async fn a_lease_is_ended_once(bench: Bench) {
     let unknown = LeaseId { seq: Seq::first_at(T0), token: 7 };
     assert_eq!(bench.settle(unknown, Settlement::Ack).await.map(|_| ()), Err(LeaseLost::NotFound));
-    for how in [Settlement::Ack, Settlement::Nack { ready_at: later(T0, 5) }, Settlement::Bury { reason: None }] {
+    for how in [Settlement::Ack, nack(later(T0, 5)), Settlement::Bury { reason: None }] {
         bench.put(bench.a, "m").await;
         let (_, lease) = bench.take_one(bench.a).await;
         let wrong = LeaseId { token: lease.token ^ 1, ..lease };
@@ -120,15 +120,15 @@ async fn each_outcome_stands_for_itself(bench: Bench) {
         settle(one, None, Settlement::Ack),
         settle(two, Some(bench.b), Settlement::Ack),
         settle(two, Some(bench.a), Settlement::Bury { reason: None }),
-        settle(four, None, Settlement::Nack { ready_at: T0 }),
+        settle(four, None, nack(T0)),
     ];
-    let op = SettleBatch { settles, attempts: Vec::new(), keep_delivered: false, now: T0 };
+    let op = SettleBatch { settles, attempts: Vec::new(), keep_delivered: false, rules: Rules::default(), now: T0 };
     let expected = [
-        Ok(Settled { lane: bench.a }),
+        Ok(Settled { lane: bench.a, died: false }),
         Err(LeaseLost::NotFound),
         Err(LeaseLost::Foreign),
-        Ok(Settled { lane: bench.a }),
-        Ok(Settled { lane: bench.b }),
+        Ok(Settled { lane: bench.a, died: true }),
+        Ok(Settled { lane: bench.b, died: false }),
     ];
     assert_eq!(bench.store.settle(op).await.unwrap(), expected);
     let states: Vec<State> = bench.all().await.iter().map(|envelope| envelope.state).collect();
@@ -150,11 +150,23 @@ async fn attempts_are_recorded_whatever_became_of_the_lease(mut bench: Bench) {
         created_at: later(T0, n.into()),
     };
     for n in 1..=2 {
-        let settles = vec![Settle { lease, scope: None, settlement: Settlement::Nack { ready_at: T0 } }];
-        let op = SettleBatch { settles, attempts: vec![attempt(n)], keep_delivered: false, now: T0 };
+        let settles = vec![Settle { lease, scope: None, settlement: nack(T0) }];
+        let op = SettleBatch {
+            settles,
+            attempts: vec![attempt(n)],
+            keep_delivered: false,
+            rules: Rules::default(),
+            now: T0,
+        };
         assert_eq!(bench.store.settle(op).await.unwrap()[0].is_ok(), n == 1);
     }
-    let op = SettleBatch { settles: vec![], attempts: vec![attempt(3)], keep_delivered: false, now: T0 };
+    let op = SettleBatch {
+        settles: vec![],
+        attempts: vec![attempt(3)],
+        keep_delivered: false,
+        rules: Rules::default(),
+        now: T0,
+    };
     assert!(bench.store.settle(op).await.unwrap().is_empty());
     bench.reopen().await;
     let found = bench.store.attempts(AttemptQuery { limit: 9, ..AttemptQuery::default() }).await.unwrap();

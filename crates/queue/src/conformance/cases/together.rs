@@ -7,8 +7,8 @@ use hookaido_model::config::{DropPolicy, QueueLimits};
 use tokio_util::task::TaskTracker;
 
 use super::Case;
-use crate::conformance::bench::{Bench, T0, UNLIMITED, later, message};
-use crate::store::{Enqueue, Lease, Settle, SettleBatch, Settlement, StoreError};
+use crate::conformance::bench::{Bench, T0, UNLIMITED, later, message, nack};
+use crate::store::{Enqueue, Lease, Rules, Settle, SettleBatch, Settlement, StoreError};
 
 pub(super) const CASES: &[Case] = &[
     |bench| Box::pin(the_limit_holds_for_many_at_once(bench)),
@@ -47,7 +47,7 @@ async fn no_message_is_leased_twice(bench: Bench) {
             let leased = store.lease(op).await.unwrap().envelopes;
             let settle = |lease| Settle { lease, scope: None, settlement: Settlement::Ack };
             let settles = leased.iter().filter_map(|envelope| envelope.lease).map(settle).collect();
-            let op = SettleBatch { settles, attempts: vec![], keep_delivered: false, now: T0 };
+            let op = SettleBatch { settles, attempts: vec![], keep_delivered: false, rules: Rules::default(), now: T0 };
             assert!(store.settle(op).await.unwrap().iter().all(Result::is_ok));
             leased.into_iter().map(|envelope| envelope.id).collect::<Vec<_>>()
         }));
@@ -71,7 +71,7 @@ async fn everything_is_there_again(mut bench: Bench) {
     for (n, envelope) in bench.take(bench.a, 12).await.into_iter().enumerate() {
         let how = match n % 4 {
             0 => Settlement::Ack,
-            1 => Settlement::Nack { ready_at: later(T0, 77) },
+            1 => nack(later(T0, 77)),
             2 => Settlement::Bury { reason: None },
             _ => continue,
         };

@@ -7,8 +7,8 @@ use hookaido_model::{Attempt, EnvelopeId, Lane, LaneId, LeaseId, Move, Seq, Stat
 
 use super::{Row, Rows};
 use crate::store::{
-    Admission, Enqueue, Enqueued, ExtendBatch, Lease, LeaseLost, Leased, Prune, Pruned, Reclaimed, SettleBatch,
-    Settled, Settlement, Step, StoreError, Transition, Transitioned,
+    Admission, Enqueue, Enqueued, ExtendBatch, Lease, LeaseLost, Leased, Prune, Pruned, Reclaim, Reclaimed,
+    SettleBatch, Settled, Settlement, Step, StoreError, Transition, Transitioned,
 };
 
 impl Rows {
@@ -63,6 +63,7 @@ impl Rows {
                     attempt: 0,
                     lease: None,
                     dead_reason: None,
+                    nack_reason: None,
                     ended_at: UnixMillis(0),
                     content: Arc::clone(&content),
                 });
@@ -116,12 +117,13 @@ impl Rows {
             };
             let row = self.row(seq);
             row.ended_at = op.now;
+            let mut died = false;
             match settle.settlement {
                 Settlement::Ack if op.keep_delivered => row.step(Move::Ack),
                 Settlement::Ack => self.remove(seq),
-                Settlement::Nack { ready_at } => {
-                    row.step(Move::Release);
-                    row.next_run_at = ready_at;
+                Settlement::Nack { ready_at, reason } => {
+                    row.nack_reason = reason.or(row.nack_reason.take());
+                    died = row.come_back(ready_at, op.rules.of(lane), op.now);
                 }
                 Settlement::Release => {
                     row.step(Move::Release);
@@ -130,9 +132,11 @@ impl Rows {
                 Settlement::Bury { reason } => {
                     row.step(Move::Bury);
                     row.dead_reason = reason;
+                    died = true;
+                    row.nack_reason = None;
                 }
             }
-            outcomes.push(Ok(Settled { lane }));
+            outcomes.push(Ok(Settled { lane, died }));
         }
         self.attempts.extend(op.attempts);
         outcomes
@@ -151,21 +155,16 @@ impl Rows {
         outcomes
     }
 
-    pub(super) fn reclaim(&mut self, now: UnixMillis, max: u32) -> Reclaimed {
+    pub(super) fn reclaim(&mut self, op: &Reclaim) -> Reclaimed {
         let end = |row: &Row| row.lease.map(|(_, until)| until);
         let ended = self.ordered(State::Leased, end);
-        let mut lanes: Vec<(LaneId, u64)> = Vec::new();
-        for row in ended.iter().filter(|row| end(row) <= Some(now)).take(max as usize) {
-            let row = self.row(row.seq);
-            row.step(Move::Release);
-            row.next_run_at = now;
-            let lane = row.lane;
-            match lanes.iter_mut().find(|(known, _)| *known == lane) {
-                Some((_, count)) => *count += 1,
-                None => lanes.push((lane, 1)),
-            }
+        let mut reclaimed = Reclaimed::default();
+        for row in ended.iter().filter(|row| end(row) <= Some(op.now)).take(op.max as usize) {
+            let died = self.row(row.seq).come_back(None, op.rules.of(row.lane), op.now);
+            reclaimed.add(self.lanes.iter().find(|lane| lane.id == row.lane).unwrap(), died);
         }
-        Reclaimed { lanes, next_lease_end: self.rows.iter().filter_map(end).min() }
+        reclaimed.next_lease_end = self.rows.iter().filter_map(end).min();
+        reclaimed
     }
 
     pub(super) fn transition(&mut self, op: &Transition) -> Transitioned {
@@ -180,6 +179,7 @@ impl Rows {
                 Step::Delete => self.remove(seq),
                 Step::Move(step) if row.state.after(step).is_some() => {
                     row.step(step);
+                    row.nack_reason = None;
                     row.ended_at = op.now;
                     if row.state == State::Queued {
                         row.next_run_at = op.now;

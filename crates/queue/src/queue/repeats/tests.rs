@@ -14,7 +14,7 @@ fn settle(memory: &Repeats, n: i64, now: i64, outcome: Result<Settled, LeaseLost
     outcomes[0]
 }
 
-const DONE: Result<Settled, LeaseLost> = Ok(Settled { lane: LANE });
+const DONE: Result<Settled, LeaseLost> = Ok(Settled { lane: LANE, died: false });
 const UNKNOWN: Result<Settled, LeaseLost> = Err(LeaseLost::NotFound);
 
 #[test]

@@ -69,8 +69,8 @@ impl Store for Probe {
     fn extend(&self, op: ExtendBatch) -> StoreFuture<Vec<Result<UnixMillis, LeaseLost>>> {
         self.inner.extend(op)
     }
-    fn reclaim(&self, now: UnixMillis, max: u32) -> StoreFuture<Reclaimed> {
-        self.inner.reclaim(now, max)
+    fn reclaim(&self, op: Reclaim) -> StoreFuture<Reclaimed> {
+        self.inner.reclaim(op)
     }
     fn transition(&self, op: Transition) -> StoreFuture<Transitioned> {
         self.inner.transition(op)

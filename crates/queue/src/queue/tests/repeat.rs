@@ -15,7 +15,7 @@ fn settle(lease: hookaido_model::LeaseId, scope: Option<LaneId>, settlement: Set
 #[tokio::test(start_paused = true)]
 async fn a_repeat_counts_when_it_is_the_same_within_the_lane() {
     let rig = Rig::new().await;
-    let nack = Settlement::Nack { ready_at: rig.queue.clock().now() };
+    let nack = Settlement::Nack { ready_at: None, reason: None };
     let bury = Settlement::Bury { reason: None };
     let lost = Err(SettleError::Lost(LeaseLost::NotFound));
     for (done, again, scope, counts) in [
@@ -47,7 +47,7 @@ async fn a_repeat_changes_nothing() {
     let rig = Rig::new().await;
     rig.publish(rig.a(), "m").await;
     let lease = rig.queue.lease(wish(rig.a(), 1, Duration::ZERO)).await.unwrap().keep()[0].lease.unwrap();
-    let nack = settle(lease, None, Settlement::Nack { ready_at: rig.queue.clock().now() });
+    let nack = settle(lease, None, Settlement::Nack { ready_at: None, reason: None });
     rig.queue.settle(nack.clone()).await.unwrap();
     let second = rig.queue.lease(wish(rig.a(), 1, Duration::ZERO)).await.unwrap().keep();
     assert_eq!(second[0].attempt, 2);

@@ -20,7 +20,7 @@ async fn a_lease_that_ends_goes_to_whoever_waits() {
     rig.tasks.spawn(rig.queue.clone().run_upkeep(shutdown.clone()));
     let told: Arc<Mutex<Vec<_>>> = Arc::default();
     let listener = Arc::clone(&told);
-    rig.queue.on_reclaimed(move |lane, count| listener.lock().push((lane, count)));
+    rig.queue.on_reclaimed(move |lane| listener.lock().push((lane.lane.id, lane.expired)));
     rig.publish(rig.a(), "m").await;
     rig.publish(rig.b(), "n").await;
     let _long = rig.queue.lease(wish(rig.b(), 1, Duration::ZERO)).await.unwrap().keep();
