@@ -5,6 +5,7 @@ mod conformance;
 mod faults;
 mod files;
 mod inbox;
+mod simulation;
 
 use std::path::Path;
 use std::sync::Arc;

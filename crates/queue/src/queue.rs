@@ -287,12 +287,12 @@ impl Queue {
     }
 }
 
-#[cfg(test)]
 impl Queue {
     /// Waits for what callers left behind.
-    async fn close_tasks(&self) {
+    pub(crate) async fn leftovers_done(&self) {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.inner.tasks.reopen();
     }
 }
 

@@ -4,6 +4,8 @@
 
 use hookaido_model::State;
 
+use crate::dice::Dice;
+
 /// One operation. Numbers of messages and leases are taken modulo their count and one more, which stands for an unknown one.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -172,51 +174,11 @@ pub const LANES: [(&str, &str); 3] = [("/a", "pull"), ("/b", "http://one"), ("/b
 /// A sequence of `count` operations, always the same for a seed.
 #[must_use]
 pub fn random_ops(seed: u64, count: usize) -> Vec<Op> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     (0..count).map(|_| dice.op()).collect()
 }
 
-/// Reproducible numbers (`SplitMix64`).
-struct Dice(u64);
-
 impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `n`.
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-
-    fn index(&mut self, n: u64) -> usize {
-        usize::try_from(self.below(n)).unwrap_or(0)
-    }
-
-    fn small(&mut self, n: u64) -> u32 {
-        u32::try_from(self.below(n)).unwrap_or(0)
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn maybe<T>(&mut self, percent: u64, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        if self.chance(percent) { Some(value(self)) } else { None }
-    }
-
-    fn several<T>(&mut self, most: u64, mut value: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        (0..self.below(most + 1)).map(|_| value(self)).collect()
-    }
-
-    fn pick(&mut self) -> usize {
-        self.index(1 << 20)
-    }
-
     fn lane(&mut self) -> usize {
         self.index(3)
     }

@@ -81,11 +81,11 @@ async fn a_batch_that_nobody_keeps_goes_back_as_if_never_leased() {
     let batch = rig.queue.lease(wish(rig.a(), 1, Duration::ZERO)).await.unwrap();
     assert_eq!(batch.envelopes()[0].attempt, 1);
     drop(batch);
-    rig.queue.close_tasks().await;
+    rig.queue.leftovers_done().await;
     let all = rig.all().await;
     assert_eq!((all[0].state, all[0].attempt), (State::Queued, 0));
     let kept = rig.queue.lease(wish(rig.a(), 1, Duration::ZERO)).await.unwrap().keep();
-    rig.queue.close_tasks().await;
+    rig.queue.leftovers_done().await;
     assert_eq!((kept.len(), rig.all().await[0].state), (1, State::Leased));
 }
 
@@ -110,7 +110,7 @@ async fn a_settlement_nobody_waits_for_may_be_repeated() {
     assert!(poll_once(&mut settle).is_pending());
     drop(settle);
     gate.add_permits(100);
-    rig.queue.close_tasks().await;
+    rig.queue.leftovers_done().await;
     assert_eq!(rig.queue.settle(ack).await.unwrap().lane, rig.a());
 }
 
@@ -127,7 +127,7 @@ async fn many_that_come_and_go_leave_nothing_behind() {
             rig.publish(rig.a(), "m").await;
         }
     }
-    rig.queue.close_tasks().await;
+    rig.queue.leftovers_done().await;
     assert_eq!(rig.sleeping(rig.a()), 0);
     let all = rig.all().await;
     assert_eq!(all.len(), 100);
