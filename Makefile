@@ -21,8 +21,9 @@ check: ## what CI runs before the tests
 bench: build ## the table of docs/performance.md, on this machine, a few minutes
 	$(CARGO) run --release --package e2e --bin bench
 
-soak: ## long tests: many kill -9 cycles under load, hostile traffic in large
+soak: ## long tests: many kill -9 cycles under load, hostile traffic in large, millions of simulated operations
 	$(CARGO) test --release --package e2e --test crash --test hostile -- --include-ignored --nocapture --test-threads 1 soak
+	$(CARGO) test --release --package hookaido-queue --package hookaido-queue-sqlite --lib -- --ignored simulation
 
 interop: ## checks against other languages' tools; says what it skips
 	$(CARGO) xtask interop

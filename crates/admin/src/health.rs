@@ -3,6 +3,7 @@
 use hookaido_http::{Body, Response};
 use hookaido_model::config::TrendSignals;
 use hookaido_model::{PULL_TARGET, State, UnixMillis};
+use hookaido_queue::MemoryBounds;
 use hookaido_queue::store::{Health, Stats, StoreError};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
@@ -174,7 +175,7 @@ fn tracing(table: &Table) -> Value {
     })
 }
 
-/// What the memory store holds. Its bounds are fixed.
+/// What the memory store holds, and how near it is to its bounds.
 fn memory(table: &Table, stats: &Stats) -> Value {
     let store = table.metrics.store.snapshot();
     let overview = Overview::of(stats);
@@ -186,14 +187,17 @@ fn memory(table: &Table, stats: &Stats) -> Value {
     };
     let total: u64 = store.memory_bytes.iter().map(|(_, bytes)| bytes).sum();
     let retained = bytes_of(State::Delivered) + bytes_of(State::Dead);
-    let kept = overview.count(State::Delivered) + overview.count(State::Dead);
+    let kept = [State::Delivered, State::Dead, State::Canceled].map(|state| overview.count(state)).iter().sum::<u64>();
     let rejected = table.metrics.ingress.snapshot().rejected_by_reason;
     let rejected = rejected.iter().find(|(reason, _)| *reason == "memory_pressure").map_or(0, |(_, count)| *count);
     let evictions: Vec<_> = store.memory_evictions.iter().copied().filter(|(_, count)| *count > 0).collect();
     let bytes = shown.map(|state| (state.as_str(), bytes_of(state)));
-    let (item_limit, byte_limit) = (10_000_u64, 256_u64 << 20);
-    // The store itself bounds bytes only; the limit of items is what the reference shows here.
-    let reason = if retained >= byte_limit { "retained_bytes" } else { "" };
+    let bounds = MemoryBounds::beside(table.queue.settings().limits.max_depth);
+    let reason = match bounds.ended {
+        Some(limit) if kept >= limit => "retained_items",
+        _ if retained >= bounds.ended_bytes => "retained_bytes",
+        _ => "",
+    };
     json!({
         "backend": "memory",
         "items_by_state": counts(&items),
@@ -205,8 +209,8 @@ fn memory(table: &Table, stats: &Stats) -> Value {
             "reason": reason,
             "retained_items": kept,
             "retained_bytes": retained,
-            "retained_item_limit": item_limit,
-            "retained_bytes_limit": byte_limit,
+            "retained_item_limit": bounds.ended.unwrap_or(0),
+            "retained_bytes_limit": bounds.ended_bytes,
             "rejected_total": rejected,
         },
     })

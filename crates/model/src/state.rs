@@ -38,7 +38,7 @@ pub enum Move {
     Ack,
     /// The worker gives it back, or its lease ran out, or the taker went away.
     Release,
-    /// The worker or the retry policy gives it up.
+    /// The worker, the retry policy or `max_receives` gives it up.
     Bury,
     /// An operator takes it out.
     Cancel,

@@ -13,6 +13,6 @@ pub mod store;
 mod dice;
 mod random;
 
-pub use memory::MemoryStore;
+pub use memory::{MemoryBounds, MemoryStore};
 pub use queue::{LeaseWish, LeasedBatch, Queue, QueueSettings, SettleError};
 pub use store::Store;

@@ -28,11 +28,18 @@ const MAX_ENDED_BYTES: u64 = 256 << 20;
 /// Most attempts kept, whatever retention says.
 const MAX_ATTEMPTS: usize = 200_000;
 
+/// Fewer messages that ended are never pressure.
+const FLOOR_ENDED: u64 = 1_000;
+
 /// How much a [`MemoryStore`] keeps of what is neither queued nor leased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryBounds {
-    /// Estimated bytes of delivered, dead and canceled messages. Beyond it delivered ones go, the oldest first; when the others alone
-    /// are more, new messages are refused.
+    /// Delivered messages; beyond it the oldest go.
+    pub delivered: Option<u64>,
+    /// Delivered, dead and canceled messages. At this number delivered ones go, the oldest first; when the others alone are as many,
+    /// new messages are refused.
+    pub ended: Option<u64>,
+    /// Estimated bytes of the same, likewise.
     pub ended_bytes: u64,
     /// Records of attempts; the oldest go first.
     pub attempts: usize,
@@ -40,7 +47,15 @@ pub struct MemoryBounds {
 
 impl Default for MemoryBounds {
     fn default() -> Self {
-        Self { ended_bytes: MAX_ENDED_BYTES, attempts: MAX_ATTEMPTS }
+        Self { delivered: None, ended: None, ended_bytes: MAX_ENDED_BYTES, attempts: MAX_ATTEMPTS }
+    }
+}
+
+impl MemoryBounds {
+    /// The bounds beside a limit of depth: as much history as may wait, a thousand messages that ended at the least.
+    #[must_use]
+    pub fn beside(max_depth: Option<u64>) -> Self {
+        Self { delivered: max_depth, ended: max_depth.map(|depth| depth.max(FLOOR_ENDED)), ..Self::default() }
     }
 }
 

@@ -11,7 +11,7 @@ use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, QueueBackend};
 use hookaido_model::{Clock, PULL_TARGET, SystemClock};
 use hookaido_queue::store::{ReclaimedLane, Store};
-use hookaido_queue::{MemoryStore, Queue, QueueSettings};
+use hookaido_queue::{MemoryBounds, MemoryStore, Queue, QueueSettings};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
 use hookaido_telemetry::{Metrics, MetricsExporter, PullDeath};
 use parking_lot::Mutex;
@@ -79,7 +79,7 @@ impl App {
         metrics.set_process(env!("CARGO_PKG_VERSION"), clock.now());
         let path = store.path;
         let durable = store.given.is_none() && config.backend == QueueBackend::Sqlite;
-        let store = open_store(store, config.backend, &clock, &metrics)?;
+        let store = open_store(store, config, &clock, &metrics)?;
         tracing::info!(target: "hookaido", backend = store.backend(), "queue_backend_selected");
         let queue = Queue::new(store, Arc::clone(&clock), settings(config));
         let secrets = Arc::new(crate::environment::secrets(&environment));
@@ -203,15 +203,18 @@ pub(crate) fn settings(config: &Config) -> QueueSettings {
 
 fn open_store(
     store: Opened<'_>,
-    backend: QueueBackend,
+    config: &Config,
     clock: &Arc<dyn Clock>,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<dyn Store>, StartError> {
     if let Some(given) = store.given {
         return Ok(given);
     }
-    match backend {
-        QueueBackend::Memory => Ok(Arc::new(MemoryStore::with_metrics(Arc::clone(&metrics.store)))),
+    match config.backend {
+        QueueBackend::Memory => {
+            let bounds = MemoryBounds::beside(config.queue_limits.max_depth);
+            Ok(Arc::new(MemoryStore::with_metrics(Arc::clone(&metrics.store)).bounded(bounds)))
+        }
         QueueBackend::Sqlite => {
             let options = SqliteOptions::default();
             let opened = SqliteStore::open(store.path, &options, Arc::clone(clock), Arc::clone(&metrics.store));

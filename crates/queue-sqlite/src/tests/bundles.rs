@@ -98,7 +98,7 @@ async fn counts_and_order_are_the_same_after_opening_the_file_again() {
     assert_eq!(stats.lanes.iter().map(|lane| lane.counts).collect::<Vec<_>>(), before);
     assert_eq!(stats.lanes[0].oldest_queued_received_at, Some(NOW));
     assert_eq!(stats.lanes[1].earliest_queued_next_run_at, Some(NOW));
-    store.settle(settle(&taken, &Settlement::Nack { ready_at: NOW })).await.unwrap();
+    store.settle(settle(&taken, &Settlement::Nack { ready_at: Some(NOW), reason: None })).await.unwrap();
     // The one that comes back has its old place.
     let again = store.lease(take(rig.a, 9, NOW)).await.unwrap();
     assert_eq!(texts(&again.envelopes), ["1", "2", "3", "4"]);

@@ -51,17 +51,18 @@ impl Table {
         Ok(())
     }
 
-    /// Lets go of delivered messages, the oldest first, while what has ended takes too much memory.
+    /// Lets go of delivered messages, the oldest first, while there are too many of them or what has ended takes too much memory.
     fn keep_within_memory(&mut self) -> Result<(), StoreError> {
         let mut evicted = 0;
-        while self.ended_bytes() > self.bounds.ended_bytes {
+        let too_many = |table: &Self| table.bounds.delivered.is_some_and(|most| table.total(State::Delivered) > most);
+        while too_many(self) || self.under_pressure() {
             let [delivered, _] = &self.ended;
             let Some((_, seq)) = delivered.first().copied() else { break };
             self.remove(seq);
             evicted += 1;
         }
         self.note_evicted(MEMORY, evicted);
-        if self.ended_bytes() > self.bounds.ended_bytes {
+        if self.under_pressure() {
             return Err(StoreError::Unavailable(
                 "memory pressure: dead and canceled messages take too much memory; delete or requeue some".into(),
             ));
@@ -69,9 +70,12 @@ impl Table {
         Ok(())
     }
 
-    fn ended_bytes(&self) -> u64 {
-        let ended = State::ALL.into_iter().filter(|state| !state.counts_as_depth());
-        ended.filter_map(|state| self.bytes.get(slot(state))).sum()
+    /// Whether what is neither queued nor leased takes too much room.
+    fn under_pressure(&self) -> bool {
+        let ended = || State::ALL.into_iter().filter(|state| !state.counts_as_depth());
+        let bytes: u64 = ended().filter_map(|state| self.bytes.get(slot(state))).sum();
+        let count: u64 = ended().map(|state| self.total(state)).sum();
+        bytes > self.bounds.ended_bytes || self.bounds.ended.is_some_and(|most| count >= most)
     }
 
     fn drop_oldest(&mut self, n: u64) -> u64 {

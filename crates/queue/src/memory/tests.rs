@@ -46,7 +46,8 @@ async fn count(store: &MemoryStore, state: State) -> u64 {
 
 #[tokio::test]
 async fn what_is_kept_has_a_bound() {
-    let store = MemoryStore::new().bounded(MemoryBounds { ended_bytes: 10_000, attempts: 2 });
+    let store =
+        MemoryStore::new().bounded(MemoryBounds { ended_bytes: 10_000, attempts: 2, ..MemoryBounds::default() });
     let lane = lane(&store).await.id;
     for _ in 0..20 {
         put(&store, lane, 1000, UNLIMITED).await.unwrap();
@@ -61,6 +62,56 @@ async fn what_is_kept_has_a_bound() {
     let refused = put(&store, lane, 1000, UNLIMITED).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(why)) if why.starts_with("memory pressure")));
     assert_eq!((count(&store, State::Delivered).await, count(&store, State::Dead).await), (0, 8), "dead ones stay");
+}
+
+#[tokio::test]
+async fn history_is_bounded_by_number_and_refuses_nothing() {
+    let bounds = MemoryBounds { delivered: Some(3), ended: Some(6), ..MemoryBounds::default() };
+    let (metrics, exporter) = Metrics::new();
+    let store = MemoryStore::with_metrics(Arc::clone(&metrics.store)).bounded(bounds);
+    let lane = lane(&store).await.id;
+    for _ in 0..8 {
+        put(&store, lane, 10, UNLIMITED).await.unwrap();
+        end(&store, take(&store, lane).await, Settlement::Ack).await;
+    }
+    assert_eq!(count(&store, State::Delivered).await, 4, "three, and what was delivered since the last one came in");
+    for dead in 1..=6 {
+        put(&store, lane, 10, UNLIMITED).await.unwrap();
+        end(&store, take(&store, lane).await, Settlement::Bury { reason: None }).await;
+        assert_eq!(count(&store, State::Dead).await, dead);
+    }
+    let refused = put(&store, lane, 10, UNLIMITED).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(why)) if why.starts_with("memory pressure")));
+    assert_eq!((count(&store, State::Delivered).await, count(&store, State::Dead).await), (0, 6));
+    let text = exporter.render();
+    for line in [
+        "hookaido_store_memory_evictions_total{reason=\"delivered_retention_depth\"} 8",
+        "hookaido_store_errors_total{backend=\"memory\",operation=\"enqueue\",kind=\"memory_pressure\"} 1",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert_eq!(MemoryBounds::beside(Some(5)).ended, Some(1_000));
+    assert_eq!(
+        MemoryBounds::beside(Some(5_000)),
+        MemoryBounds { delivered: Some(5_000), ended: Some(5_000), ..MemoryBounds::default() }
+    );
+    assert_eq!(MemoryBounds::beside(None), MemoryBounds::default());
+}
+
+#[tokio::test]
+async fn a_refusal_drops_nothing() {
+    let bounds = MemoryBounds { ended: Some(1), ..MemoryBounds::default() };
+    let store = MemoryStore::new().bounded(bounds);
+    let lane = lane(&store).await.id;
+    let limits = QueueLimits { max_depth: Some(2), drop_policy: DropPolicy::DropOldest };
+    for _ in 0..2 {
+        put(&store, lane, 10, limits).await.unwrap();
+    }
+    end(&store, take(&store, lane).await, Settlement::Bury { reason: None }).await;
+    for _ in 0..3 {
+        assert!(put(&store, lane, 10, limits).await.is_err(), "under pressure");
+    }
+    assert_eq!((count(&store, State::Queued).await, count(&store, State::Dead).await), (1, 1));
 }
 
 #[tokio::test]

@@ -168,9 +168,10 @@ fn during(dice: &mut Dice) -> Option<Box<Step>> {
 
 fn publish(dice: &mut Dice, abandoned: bool) -> Step {
     let largest = if dice.chance(10) { 6_000 } else { 60 };
+    let most = if dice.chance(15) { 8 } else { 3 };
     Step::Publish {
         lanes: if dice.chance(80) { vec![lane(dice)] } else { vec![2, 3] },
-        count: 1 + dice.index(3),
+        count: 1 + dice.index(most),
         size: dice.index(largest),
         delay: if dice.chance(70) { 0 } else { dice.below(400) },
         abandoned,
