@@ -99,6 +99,13 @@ impl HmacVerifier {
         Ok(Self { scheme, keys, pools })
     }
 
+    /// Whether any secret counts at `at`. Without one every request is refused, whatever it proves.
+    #[must_use]
+    pub fn has_secret(&self, at: UnixMillis) -> bool {
+        let counts = |pool: &Arc<Pool>| pool.versions().iter().any(|version| version.valid_at(at));
+        !self.keys.is_empty() || self.pools.iter().any(counts)
+    }
+
     /// Checks a request.
     ///
     /// # Errors

@@ -5,9 +5,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hookaido_auth::{Claim, SignedRequest};
+use hookaido_auth::{Claim, HmacVerifier, SignedRequest};
 use hookaido_http::{Body, Handler, Peer, Reply, Request, Response, clean_path, read_body};
 use hookaido_model::content::push_string;
 use hookaido_model::{Content, JsonMap, UnixMillis};
@@ -120,11 +121,23 @@ async fn prove(
     let request = SignedRequest { method: head.method.as_str(), path, headers: &head.headers, body };
     let verified = verifier.verify(&request, now).map_err(|denied| {
         tracing::debug!(target: "hookaido", route = %route.path, reason = %denied, "ingress_auth_denied");
+        warn_of_no_secret(route, verifier, now);
         Reject::Unauthorized(Challenge::Hmac)
     })?;
     let Some((nonce, until)) = verified.nonce else { return Ok(Proof::default()) };
     let claim = table.state.nonces.claim(&route.path, nonce, until, now)?;
     Ok(Proof { claim: Some(claim), granted: Granted::default() })
+}
+
+/// Says that a route refuses everything for want of a secret: once, and again only after it had one.
+fn warn_of_no_secret(route: &Compiled, verifier: &HmacVerifier, now: UnixMillis) {
+    let lacks = !verifier.has_secret(now);
+    if lacks && !route.lacks_secret.swap(true, Ordering::Relaxed) {
+        let detail = "no secret of this route counts at present: every request is refused";
+        tracing::warn!(target: "hookaido", route = %route.path, detail, "ingress_no_valid_secret");
+    } else if !lacks {
+        route.lacks_secret.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Stores the message. With a claim this goes on although the sender is gone, because only the outcome says whether the nonce is used.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hookaido_auth::{AuthError, BasicAuth, HmacVerifier, SecretPools, SecretSource};
@@ -111,6 +112,8 @@ pub(crate) struct Compiled {
     pub(crate) max_body: u64,
     pub(crate) max_headers: u64,
     limiter: Option<Arc<Limiter>>,
+    /// Whether the log says that no secret of this route counts.
+    pub(crate) lacks_secret: AtomicBool,
 }
 
 /// How a request proves itself. No variant stands for "unknown".
@@ -192,6 +195,7 @@ impl Compiled {
             max_headers: route.max_headers,
             // The limit of a route replaces the overall one.
             limiter: own.or_else(|| overall.cloned()),
+            lacks_secret: AtomicBool::new(false),
         })
     }
 }

@@ -216,6 +216,11 @@ fn an_empty_pool_verifies_nothing_until_it_is_filled() {
     let signature = mac("k", BODY);
     let pairs = [("x-gitea-signature", signature.as_str())];
     assert_eq!(verify(&verifier, &pairs, BODY), Err(Denied::Mismatch));
+    assert!(!verifier.has_secret(NOW));
     pools.get("p").unwrap().replace(vec![crate::PoolVersion::new("v".into(), &SecretValue::new("k"), None, None)]);
     assert_eq!(verify(&verifier, &pairs, BODY), Ok(()));
+    assert!(verifier.has_secret(NOW));
+    let ended = crate::PoolVersion::new("v".into(), &SecretValue::new("k"), None, Some(NOW));
+    pools.get("p").unwrap().replace(vec![ended]);
+    assert!(!verifier.has_secret(NOW) && verifier.has_secret(UnixMillis(NOW.0 - 1)));
 }
