@@ -5,6 +5,8 @@
 
 pub mod basic;
 pub mod bearer;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod hex;
 pub mod hmac;
 pub mod nonce;

@@ -14,6 +14,8 @@ mod context;
 mod diff;
 mod environment;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[cfg(test)]
 mod golden;
 mod layout;

@@ -26,11 +26,11 @@ pub(crate) mod call;
 mod connect;
 mod headers;
 pub(crate) mod resolve;
-mod retry_after;
+pub(crate) mod retry_after;
 mod signing;
 mod stream;
 pub(crate) mod tls;
-mod url;
+pub(crate) mod url;
 
 pub(crate) use connect::Tls;
 use connect::{ConnectError, Connector};

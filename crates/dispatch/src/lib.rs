@@ -7,6 +7,8 @@ mod conclusion;
 pub mod dispatcher;
 pub mod egress;
 mod exec;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 pub mod plan;
 mod reply;

@@ -251,6 +251,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
+/// Whether a stream that comes in pieces of `size` is passed on to its end.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn scanned(stream: &[u8], size: usize) -> bool {
+    let mut scan = Scan::new(100);
+    for mut piece in stream.chunks(size) {
+        loop {
+            match scan.read(piece) {
+                Seen::Fine => break,
+                Seen::Hash { at } => piece = piece.get(at + 1..).unwrap_or_default(),
+                Seen::Refuse { .. } | Seen::Broken => return false,
+            }
+        }
+    }
+    true
+}
+
 fn timed_out(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, what)
 }

@@ -6,6 +6,8 @@
 pub mod bind;
 pub mod body;
 mod conn;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guard;
 pub mod json;
 pub mod mux;

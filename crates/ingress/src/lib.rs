@@ -6,6 +6,8 @@
 
 mod error;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handle;
 mod headers;
 mod limit;

@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The delay the target asks for, at most an hour. `None` without the header, and for what is not a positive whole number of seconds or
 /// a date ahead.
-pub(super) fn wish(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
+pub(crate) fn wish(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // a number too long for u64 is as good as the longest
