@@ -4,6 +4,8 @@
 //! Secrets never appear: references keep their place (`env:NAME`), `raw:` values, passwords, header and environment values of targets
 //! are `"***"`.
 
+mod front;
+
 use std::time::Duration;
 
 use hookaido_model::config::{
@@ -14,6 +16,7 @@ use hookaido_model::config::{
 use hookaido_model::{RetryPolicy, SecretRef};
 use serde_json::{Map, Value, json};
 
+use self::front::{front, networks};
 use crate::text::duration_text;
 
 /// What stands in the place of a secret.
@@ -28,6 +31,8 @@ pub fn adapt(config: &Config) -> Value {
             "listen": config.ingress.listen,
             "tls": config.ingress.tls.as_ref().map(tls),
             "rate_limit": config.ingress.rate_limit.as_ref().map(rate_limit),
+            "client_limit": config.ingress.client_limit.as_ref().map(rate_limit),
+            "front": front(&config.ingress.front),
         },
         "pull_api": config.pull_api.as_ref().map(pull_api),
         "admin_api": {
@@ -35,6 +40,7 @@ pub fn adapt(config: &Config) -> Value {
             "tls": config.admin_api.tls.as_ref().map(tls),
             "prefix": config.admin_api.prefix,
             "auth": references(&config.admin_api.auth_tokens),
+            "front": front(&config.admin_api.front),
         },
         "queue": {"backend": config.backend.as_str()},
         "queue_limits": {
@@ -100,6 +106,7 @@ fn pull_api(api: &PullApi) -> Value {
         "max_wait": bound(limits.max_wait),
         "sse_keepalive": time(limits.sse_keepalive.unwrap_or(Duration::from_secs(15))),
         "sse_max_connection": bound(limits.sse_max_connection),
+        "front": front(&api.front),
     })
 }
 
@@ -275,6 +282,7 @@ fn route(route: &Route) -> Value {
     object.insert("match".into(), matches(&route.matches));
     object.insert("auth".into(), auth(&route.auth));
     object.insert("rate_limit".into(), route.rate_limit.as_ref().map(rate_limit).into());
+    object.insert("client_limit".into(), route.client_limit.as_ref().map(rate_limit).into());
     object.insert("max_body".into(), route.max_body.into());
     object.insert("max_headers".into(), route.max_headers.into());
     let publish = &route.publish;
@@ -317,7 +325,10 @@ fn matches(matches: &Match) -> Value {
         "header_exists": matches.header_exists,
         "query": pairs(&matches.query),
         "query_exists": matches.query_exists,
-        "remote_ip": matches.remote_ips.iter().map(|(address, bits)| format!("{address}/{bits}")).collect::<Vec<_>>(),
+        "remote_ip": networks(&matches.remote_ips),
+        "client_cert": matches.client_certs.iter().map(|rule| {
+            json!({"kind": rule.kind().as_str(), "value": rule.value()})
+        }).collect::<Vec<_>>(),
     })
 }
 

@@ -36,5 +36,6 @@ pub(crate) fn check_names(lowering: &mut Lowering, routes: &[LoweredRoute]) {
 pub(crate) fn check(lowering: &mut Lowering, checked: &Checked<'_>) {
     listeners::check(lowering, checked);
     listeners::tokens(lowering, checked);
+    listeners::client_certs(lowering, checked);
     routes::check(lowering, checked);
 }

@@ -15,6 +15,8 @@ pub enum Context {
     AdminApi,
     /// `tls` of a listener.
     Tls,
+    /// `proxy_protocol` of a listener.
+    ProxyProtocol,
     /// `rate_limit`, of ingress or of a route.
     RateLimit,
     /// `queue_limits`.
@@ -81,12 +83,13 @@ pub enum Context {
 
 impl Context {
     /// Every kind of block, in the order of the reference.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Top,
         Self::Ingress,
         Self::PullApi,
         Self::AdminApi,
         Self::Tls,
+        Self::ProxyProtocol,
         Self::RateLimit,
         Self::QueueLimits,
         Self::QueueRetention,
@@ -129,6 +132,7 @@ impl Context {
             Self::PullApi => "pull_api",
             Self::AdminApi => "admin_api",
             Self::Tls => "tls",
+            Self::ProxyProtocol => "proxy_protocol",
             Self::RateLimit => "rate_limit",
             Self::QueueLimits => "queue_limits",
             Self::QueueRetention => "queue_retention",

@@ -123,7 +123,7 @@ fn miss(route: &Route, question: &Question) -> Option<String> {
 
 /// The first condition that does not hold.
 fn unmet(matches: &Match, question: &Question) -> Option<String> {
-    let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips } = matches;
+    let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips, client_certs } = matches;
     let method_fits = if methods.is_empty() { question.method == "POST" } else { methods.contains(&question.method) };
     if !method_fits {
         let wanted = if methods.is_empty() { "POST".to_owned() } else { methods.join(" or ") };
@@ -157,6 +157,10 @@ fn unmet(matches: &Match, question: &Question) -> Option<String> {
         let peer = question.remote.map_or_else(|| "not known here".to_owned(), |remote| remote.to_string());
         return Some(format!("the peer must be in one of its networks, and it is {peer}"));
     }
+    if let Some(rule) = client_certs.first() {
+        let (kind, value) = (rule.kind().as_str(), rule.value());
+        return Some(format!("the client certificate must say {kind} {value}, and none is known here"));
+    }
     None
 }
 
@@ -173,6 +177,10 @@ fn applies(config: &Config, route: &Route) -> Vec<String> {
         route.rate_limit.map(|limit| (limit, "of the route")).or(config.ingress.rate_limit.map(|l| (l, "of ingress")));
     if let Some((limit, whose)) = limit {
         lines.push(format!("rate limit {whose}: {} a second, {} at once", limit.rps, limit.burst));
+    }
+    let of_client = route.client_limit.map(|limit| (limit, "on the route"));
+    if let Some((limit, where_)) = of_client.or(config.ingress.client_limit.map(|limit| (limit, "over all routes"))) {
+        lines.push(format!("each client {where_}: {} a second, {} at once", limit.rps, limit.burst));
     }
     lines.push(format!("body up to {} bytes, headers up to {} bytes", route.max_body, route.max_headers));
     lines.push(match &route.auth {

@@ -6,6 +6,7 @@
 mod auth;
 mod backoff;
 mod deliver;
+mod front;
 mod listeners;
 mod matching;
 mod observe;

@@ -3,7 +3,7 @@
 //! Destructures the compiled configuration exhaustively, so a field that nobody has classified does not compile. Pure; the
 //! supervisor of `server` carries it out: in full, or not at all.
 
-use hookaido_model::config::{AdminApi, Config, Ingress, Observability, PullApi, PullLimits, Retentions, Route};
+use hookaido_model::config::{AdminApi, Config, Front, Ingress, Observability, PullApi, PullLimits, Retentions, Route};
 
 use crate::table::Reload;
 
@@ -92,10 +92,20 @@ pub fn plan(old: &Config, new: &Config) -> Plan {
 }
 
 fn plan_ingress(plan: &mut Plan, old: &Ingress, new: &Ingress) {
-    let Ingress { listen, tls, rate_limit } = old;
+    let Ingress { listen, tls, rate_limit, client_limit, front } = old;
     plan.restart("ingress.listen", listen, &new.listen);
     plan.restart("ingress.tls", tls, &new.tls);
-    plan.live("ingress.rate_limit", rate_limit, &new.rate_limit);
+    plan.live("ingress.rate_limit", &(rate_limit, client_limit), &(&new.rate_limit, &new.client_limit));
+    plan_front(plan, "ingress", front, &new.front);
+}
+
+fn plan_front(plan: &mut Plan, api: &str, old: &Front, new: &Front) {
+    let Front { trusted_proxies, client_ip_header, proxy_protocol, max_connections, max_connections_per_ip } = old;
+    plan.live(&format!("{api}.trusted_proxies"), trusted_proxies, &new.trusted_proxies);
+    plan.live(&format!("{api}.client_ip_header"), client_ip_header, &new.client_ip_header);
+    plan.live(&format!("{api}.proxy_protocol"), proxy_protocol, &new.proxy_protocol);
+    plan.restart(&format!("{api}.max_connections"), max_connections, &new.max_connections);
+    plan.live(&format!("{api}.max_connections_per_ip"), max_connections_per_ip, &new.max_connections_per_ip);
 }
 
 fn plan_pull_api(plan: &mut Plan, old: Option<&PullApi>, new: Option<&PullApi>) {
@@ -105,7 +115,8 @@ fn plan_pull_api(plan: &mut Plan, old: Option<&PullApi>, new: Option<&PullApi>) 
         // The first pulled route opens the listener, the last one closes it.
         _ => return plan.restart("pull_api", &old.is_some(), &new.is_some()),
     };
-    let PullApi { listen, tls, prefix, grpc_listen, auth_tokens, limits } = old;
+    let PullApi { listen, tls, prefix, grpc_listen, auth_tokens, limits, front } = old;
+    plan_front(plan, "pull_api", front, &new.front);
     plan.restart("pull_api.listen", listen, &new.listen);
     plan.restart("pull_api.tls", tls, &new.tls);
     plan.restart("pull_api.prefix", prefix, &new.prefix);
@@ -119,7 +130,8 @@ fn plan_pull_api(plan: &mut Plan, old: Option<&PullApi>, new: Option<&PullApi>) 
 }
 
 fn plan_admin_api(plan: &mut Plan, old: &AdminApi, new: &AdminApi) {
-    let AdminApi { listen, tls, prefix, auth_tokens } = old;
+    let AdminApi { listen, tls, prefix, auth_tokens, front } = old;
+    plan_front(plan, "admin_api", front, &new.front);
     plan.restart("admin_api.listen", listen, &new.listen);
     plan.restart("admin_api.tls", tls, &new.tls);
     plan.restart("admin_api.prefix", prefix, &new.prefix);
@@ -208,6 +220,12 @@ mod tests {
             (Context::Ingress, "listen", "ingress { listen :1 }"),
             (Context::Ingress, "tls", &format!("ingress {{ {tls} }}")),
             (Context::Ingress, "rate_limit", "ingress { rate_limit { rps 1 } }"),
+            (Context::RateLimit, "key", "ingress { rate_limit { key client_ip rps 1 } }"),
+            (Context::Ingress, "trusted_proxies", "ingress { trusted_proxies ::1 }"),
+            (Context::Ingress, "client_ip_header", "ingress { client_ip_header forwarded }"),
+            (Context::ProxyProtocol, "from", "ingress { proxy_protocol { from ::1 } }"),
+            (Context::Ingress, "max_connections", "ingress { max_connections 5 }"),
+            (Context::AdminApi, "max_connections_per_ip", "admin_api { max_connections_per_ip 5 }"),
             (Context::AdminApi, "listen", "admin_api { listen 127.0.0.1:1 }"),
             (Context::AdminApi, "prefix", "admin_api { prefix /x }"),
             (Context::AdminApi, "auth", "admin_api { auth token raw:a }"),

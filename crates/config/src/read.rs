@@ -15,6 +15,7 @@ use crate::layout::{BlockLayout, opened};
 use crate::placeholder::Resolver;
 use crate::table::{Row, Shape, row_of};
 
+pub(crate) use repeat::twice;
 pub(crate) use shape::form;
 
 /// The statements of a block.

@@ -180,6 +180,7 @@ pub fn rows(context: Context) -> &'static [Row] {
         Context::PullApi => top::PULL_API,
         Context::AdminApi => top::ADMIN_API,
         Context::Tls => top::TLS,
+        Context::ProxyProtocol => top::PROXY_PROTOCOL,
         Context::RateLimit => top::RATE_LIMIT,
         Context::QueueLimits => top::QUEUE_LIMITS,
         Context::QueueRetention => top::QUEUE_RETENTION,

@@ -3,6 +3,7 @@
 //! Each takes text with blanks at its ends removed, except where said, and says what is wrong in words that follow "must be".
 
 mod address;
+mod client_cert;
 mod duration;
 mod name;
 mod number;
@@ -11,6 +12,7 @@ mod time;
 mod url;
 
 pub(crate) use address::{BindAddress, network};
+pub(crate) use client_cert::client_cert;
 pub(crate) use duration::duration;
 pub(crate) use name::{
     canonical_header, egress_rule, forbidden_in_header_value, host_pattern, is_header_name, is_label, is_variable_name,

@@ -67,6 +67,11 @@ impl ConnState {
         .await
     }
 
+    /// The connection ends after the requests under way.
+    pub(crate) fn drain(&self) {
+        self.tell(DRAIN);
+    }
+
     fn tell(&self, phase: u8) {
         self.phase.store(phase, Ordering::Release);
         self.waker.wake();
@@ -98,7 +103,6 @@ impl Drop for InFlight {
 /// The connections of a listener.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    max_per_ip: usize,
     metrics: Arc<Metrics>,
     open: Mutex<Open>,
 }
@@ -120,18 +124,16 @@ pub(crate) struct Registered {
 }
 
 impl Connections {
-    pub(crate) fn new(max_per_ip: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { max_per_ip, metrics, open: Mutex::default() })
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { metrics, open: Mutex::default() })
     }
 
-    /// Counts a connection; `None` when its address holds too many.
-    pub(crate) fn register(self: &Arc<Self>, ip: IpAddr) -> Option<Registered> {
+    /// Counts a connection; `None` when its address holds `most` already.
+    pub(crate) fn register(self: &Arc<Self>, ip: IpAddr, most: usize) -> Option<Registered> {
         let mut open = self.open.lock();
-        let count = open.per_ip.entry(ip).or_default();
-        if *count >= self.max_per_ip {
+        if !open.up(ip, most) {
             return None;
         }
-        *count += 1;
         let id = open.next;
         open.next += 1;
         let state = Arc::new(ConnState::default());
@@ -160,16 +162,46 @@ impl Connections {
     }
 }
 
+impl Open {
+    /// Counts one more of an address, unless it holds `most`.
+    fn up(&mut self, ip: IpAddr, most: usize) -> bool {
+        let count = self.per_ip.entry(ip).or_default();
+        let fits = *count < most;
+        if fits {
+            *count += 1;
+        }
+        fits
+    }
+
+    fn down(&mut self, ip: IpAddr) {
+        if let Some(count) = self.per_ip.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_ip.remove(&ip);
+            }
+        }
+    }
+}
+
+impl Registered {
+    /// Counts the connection for another address than the one it came from; `false` when that holds `most` already.
+    pub(crate) fn recount(&mut self, ip: IpAddr, most: usize) -> bool {
+        let mut open = self.connections.open.lock();
+        if !open.up(ip, most) {
+            return false;
+        }
+        open.down(self.ip);
+        drop(open);
+        self.ip = ip;
+        true
+    }
+}
+
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock();
         open.states.remove(&self.id);
-        if let Some(count) = open.per_ip.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                open.per_ip.remove(&self.ip);
-            }
-        }
+        open.down(self.ip);
         drop(open);
         self.connections.metrics.http.closed();
     }

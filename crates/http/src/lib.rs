@@ -6,14 +6,18 @@
 pub mod bind;
 pub mod body;
 mod conn;
+pub mod forwarded;
+pub mod front;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod guard;
+pub mod identity;
 pub mod json;
 pub mod mux;
 pub mod path;
 pub mod peer;
 pub mod problem;
+mod proxy;
 pub mod read;
 pub mod serve;
 mod service;
@@ -21,13 +25,16 @@ pub mod tls;
 
 pub use bind::{BindError, BoundListener, bind};
 pub use body::{Body, BoxError, RequestBody};
+pub use forwarded::TrustedProxies;
+pub use front::Front;
+pub use identity::{AltName, Identity};
 pub use mux::{Handler, PrefixMux, Reply};
 pub use path::clean_path;
-pub use peer::{Peer, TlsPeer};
+pub use peer::{ClientCert, Peer, TlsPeer};
 pub use problem::Problem;
 pub use read::{BodyError, ByteBudget, read_body};
 pub use serve::{Drain, Drained, ListenerLimits, ListenerOptions, serve};
-pub use tls::{TlsError, server_config};
+pub use tls::{ServerTls, TlsError};
 
 /// A request as services see it.
 pub type Request = http::Request<RequestBody>;

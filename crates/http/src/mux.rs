@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Peer, Request, Response, clean_path};
+use crate::{Front, Peer, Request, Response, clean_path};
 
 /// What a listener serves. Called once per request, on the connection's task.
 pub trait Handler: Send + Sync + 'static {
@@ -61,6 +61,7 @@ impl Future for Reply {
 pub struct PrefixMux {
     /// Longest prefix first.
     services: Vec<Mounted>,
+    front: Arc<Front>,
 }
 
 /// A service under its prefix.
@@ -76,13 +77,13 @@ impl PrefixMux {
     /// Serves everything with one service. `component` is its name in the access log: `ingress`, `pull_api`, `admin_api`, `metrics`.
     #[must_use]
     pub fn new(component: &'static str, handler: Arc<dyn Handler>) -> Self {
-        Self { services: vec![Mounted { prefix: "".into(), component, handler }] }
+        Self { services: vec![Mounted { prefix: "".into(), component, handler }], front: Arc::default() }
     }
 
     /// Serves nothing yet: every path answers 404.
     #[must_use]
     pub fn empty() -> Self {
-        Self { services: Vec::new() }
+        Self { services: Vec::new(), front: Arc::default() }
     }
 
     /// Serves the paths at and below `prefix` (such as `/admin`, without trailing slash) with another service, which gets the path as
@@ -93,6 +94,16 @@ impl PrefixMux {
         self.services.push(Mounted { prefix: prefix.into(), component, handler });
         self.services.sort_by_key(|mounted| std::cmp::Reverse(mounted.prefix.len()));
         self
+    }
+
+    /// Says what stands in front of the listener.
+    #[must_use]
+    pub fn behind(self, front: Front) -> Self {
+        Self { front: Arc::new(front), ..self }
+    }
+
+    pub(crate) fn front(&self) -> &Arc<Front> {
+        &self.front
     }
 
     /// Name in the access log of what no service takes: that of the only service, if there is just one.

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hookaido_telemetry::{AccessLog, Metrics};
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::conn::{self, ConnState, Connections};
-use crate::service::{ConnService, Shared};
-use crate::{BoundListener, Peer, PrefixMux, TlsPeer};
+use crate::conn::{self, Connections, Registered};
+use crate::proxy::{self, ProxyError, Said};
+use crate::service::{ConnService, Judged, Shared};
+use crate::{BoundListener, Front, Peer, PrefixMux, ServerTls, TlsPeer};
 
 /// Pause after `accept` failed for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -26,8 +26,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct ListenerLimits {
     /// Connections at the same time; more wait in the system's queue.
     pub max_connections: usize,
-    /// Connections of one address at the same time; more are closed at once.
-    pub max_connections_per_ip: usize,
     /// Time for a request head, and for which a connection may be idle between requests.
     pub head_timeout: Duration,
     /// Bytes of a request head.
@@ -44,7 +42,6 @@ impl Default for ListenerLimits {
     fn default() -> Self {
         Self {
             max_connections: 8192,
-            max_connections_per_ip: 8192,
             head_timeout: Duration::from_secs(15),
             max_head_bytes: 32 * 1024,
             max_target_bytes: 16 * 1024,
@@ -60,7 +57,7 @@ pub struct ListenerOptions {
     /// Bounds.
     pub limits: ListenerLimits,
     /// `None` serves cleartext HTTP/1.1. Read anew for each connection, so certificates can be exchanged.
-    pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub tls: Option<Arc<ArcSwap<ServerTls>>>,
     /// One line per request.
     pub access_log: Arc<AccessLog>,
     /// Counts connections.
@@ -103,7 +100,7 @@ pub async fn serve(
     let accept = Accept {
         socket,
         slots: Arc::new(Semaphore::new(limits.max_connections)),
-        connections: Connections::new(limits.max_connections_per_ip, Arc::clone(&metrics)),
+        connections: Connections::new(Arc::clone(&metrics)),
         tracker: TaskTracker::new(),
         limits: Arc::new(limits),
         tls,
@@ -120,7 +117,7 @@ struct Accept {
     connections: Arc<Connections>,
     tracker: TaskTracker,
     limits: Arc<ListenerLimits>,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Option<Arc<ArcSwap<ServerTls>>>,
     shared: Arc<Shared>,
 }
 
@@ -154,7 +151,8 @@ impl Accept {
 
     fn start(&self, stream: TcpStream, addr: SocketAddr, slot: OwnedSemaphorePermit) {
         let addr = canonical(addr);
-        let Some(registered) = self.connections.register(addr.ip()) else {
+        let front = Arc::clone(self.shared.site.load().front());
+        let Some(registered) = self.connections.register(addr.ip(), front.cap(addr.ip())) else {
             self.shared.metrics.http.per_ip_refused();
             return;
         };
@@ -162,17 +160,16 @@ impl Accept {
         let local = stream.local_addr().map_or(addr, canonical);
         let opened = Opened {
             peer: Peer { addr, local, tls: None },
+            socket: addr,
+            registered,
             shared: Arc::clone(&self.shared),
             limits: Arc::clone(&self.limits),
             tracker: self.tracker.clone(),
         };
-        let tls = self.tls.as_ref().map(|config| TlsAcceptor::from(config.load_full()));
+        let tls = self.tls.clone();
         self.tracker.spawn(async move {
-            match tls {
-                None => opened.serve_plain(stream, Arc::clone(&registered.state)).await,
-                Some(acceptor) => opened.serve_tls(stream, acceptor, Arc::clone(&registered.state)).await,
-            }
-            drop((registered, slot));
+            opened.serve(stream, &front, tls).await;
+            drop(slot);
         });
     }
 
@@ -204,32 +201,90 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// A connection that was accepted.
 struct Opened {
     peer: Peer,
+    /// The other end of the socket, whatever a balancer says.
+    socket: SocketAddr,
+    registered: Registered,
     shared: Arc<Shared>,
     limits: Arc<ListenerLimits>,
     tracker: TaskTracker,
 }
 
 impl Opened {
-    async fn serve_plain(self, stream: TcpStream, state: Arc<ConnState>) {
-        let service = ConnService { shared: self.shared, peer: Arc::new(self.peer), state: Arc::clone(&state) };
-        conn::serve_http1(stream, state, service, &self.limits).await;
+    /// PROXY header, TLS, HTTP: each where it is due.
+    async fn serve(mut self, mut stream: TcpStream, front: &Front, tls: Option<Arc<ArcSwap<ServerTls>>>) {
+        if let Some(limit) = front.header_time(self.socket.ip())
+            && !self.introduced(&mut stream, front, limit).await
+        {
+            return;
+        }
+        match tls {
+            None => self.serve_plain(stream).await,
+            Some(tls) => self.serve_tls(stream, tls).await,
+        }
+    }
+
+    /// Takes over what a balancer says of the connection; `false` ends it.
+    async fn introduced(&mut self, stream: &mut TcpStream, front: &Front, limit: Duration) -> bool {
+        let header = tokio::time::timeout(limit, proxy::read_header(stream));
+        let Some(outcome) = self.registered.state.until_told(header).await else { return false };
+        let why = match outcome {
+            Ok(Ok(Said::Nothing)) => return true,
+            Ok(Ok(Said::Client { source, destination })) => {
+                (self.peer.addr, self.peer.local) = (source, destination);
+                let fits = self.registered.recount(source.ip(), front.cap(source.ip()));
+                if !fits {
+                    self.shared.metrics.http.per_ip_refused();
+                }
+                return fits;
+            }
+            Ok(Err(ProxyError::Closed)) => return false,
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("no whole header within {limit:?}"),
+        };
+        self.shared.metrics.http.proxy_header_failed();
+        tracing::warn!(target: "hookaido", peer = %self.socket, reason = %why, "proxy_header_refused");
+        false
+    }
+
+    async fn serve_plain(self, stream: TcpStream) {
+        let (service, limits) = self.service(None);
+        conn::serve_http1(stream, Arc::clone(&service.state), service, &limits).await;
+        drop(self.registered);
     }
 
     /// Shakes hands within the time limit, then serves what ALPN agreed on. Nothing is guessed from the first bytes.
-    async fn serve_tls(mut self, stream: TcpStream, acceptor: TlsAcceptor, state: Arc<ConnState>) {
+    async fn serve_tls(mut self, stream: TcpStream, tls: Arc<ArcSwap<ServerTls>>) {
+        let present = tls.load_full();
+        let acceptor = TlsAcceptor::from(Arc::clone(&present.config));
         let handshake = tokio::time::timeout(self.limits.tls_timeout, acceptor.accept(stream));
-        let Some(Ok(Ok(stream))) = state.until_told(handshake).await else {
+        let Some(Ok(Ok(stream))) = self.registered.state.until_told(handshake).await else {
             self.shared.metrics.http.tls_failed();
             return;
         };
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(b"h2");
-        self.peer.tls = Some(Arc::new(TlsPeer::of(session)));
-        let service = ConnService { shared: self.shared, peer: Arc::new(self.peer), state: Arc::clone(&state) };
+        let client = Arc::new(TlsPeer::of(session, present.verifies()));
+        self.peer.tls = Some(Arc::clone(&client));
+        let judged = Judged::new(client, &present, tls);
+        drop(present);
+        let (service, limits) = self.service(judged);
+        let state = Arc::clone(&service.state);
         if http2 {
-            conn::serve_http2(stream, state, service, &self.limits, self.tracker).await;
+            conn::serve_http2(stream, state, service, &limits, self.tracker).await;
         } else {
-            conn::serve_http1(stream, state, service, &self.limits).await;
+            conn::serve_http1(stream, state, service, &limits).await;
         }
+        drop(self.registered);
+    }
+
+    fn service(&self, judged: Option<Judged>) -> (ConnService, Arc<ListenerLimits>) {
+        let service = ConnService {
+            shared: Arc::clone(&self.shared),
+            peer: Arc::new(self.peer.clone()),
+            socket: self.socket,
+            state: Arc::clone(&self.registered.state),
+            judged: judged.map(Arc::new),
+        };
+        (service, Arc::clone(&self.limits))
     }
 }

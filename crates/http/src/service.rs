@@ -1,8 +1,11 @@
 //! One request: the checks hyper leaves out, the service, the access log.
 
+mod judged;
+
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,18 +14,19 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use hookaido_telemetry::{AccessLine, AccessLog, Metrics};
+use hookaido_telemetry::{AccessLine, AccessLog, ClientLine, Metrics};
 use http::header::{CONNECTION, EXPECT, HOST};
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
+pub(crate) use self::judged::Judged;
 use crate::conn::{ConnState, InFlight};
 use crate::guard::MARKER;
 use crate::mux::Answer;
 use crate::path::escapes_are_valid;
-use crate::{Body, BoxError, Peer, PrefixMux, Problem, RequestBody, Response};
+use crate::{Body, BoxError, ClientCert, Peer, PrefixMux, Problem, RequestBody, Response};
 
 /// What the connections of a listener share.
 #[derive(Debug)]
@@ -37,7 +41,11 @@ pub(crate) struct Shared {
 pub(crate) struct ConnService {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Arc<Peer>,
+    /// The other end of the socket.
+    pub(crate) socket: SocketAddr,
     pub(crate) state: Arc<ConnState>,
+    /// On connections whose client has shown a certificate that was verified.
+    pub(crate) judged: Option<Arc<Judged>>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for ConnService {
@@ -51,20 +59,22 @@ impl hyper::service::Service<http::Request<Incoming>> for ConnService {
         let mounted = site.find(request.uri().path());
         // What follows may be meant for the tunnel that the client hoped for, and is no request then.
         let ends = request.method() == Method::CONNECT;
-        let line = self
-            .shared
-            .access_log
-            .enabled()
-            .then(|| self.line(&request, mounted.map_or_else(|| site.component(), |mounted| mounted.component)));
+        let told = site.front().client(&self.peer, request.headers());
+        let peer = told.as_ref().unwrap_or(&self.peer);
+        let component = mounted.map_or_else(|| site.component(), |mounted| mounted.component);
+        let line = self.shared.access_log.enabled().then(|| self.line(&request, component, peer));
         let answer = match (self.refuse(&request), mounted) {
             (Some(refusal), _) => {
-                self.shared.metrics.http.malformed();
+                match refusal.status {
+                    StatusCode::MISDIRECTED_REQUEST => self.shared.metrics.http.client_cert_refused(),
+                    _ => self.shared.metrics.http.malformed(),
+                }
                 Answer::Ready(closing(refusal.into_response()))
             }
             (None, None) => Answer::Ready(not_found()),
             (None, Some(mounted)) => {
                 let request = request.map(RequestBody::from);
-                match catch_unwind(AssertUnwindSafe(|| mounted.handler.handle(request, &self.peer))) {
+                match catch_unwind(AssertUnwindSafe(|| mounted.handler.handle(request, peer))) {
                     Ok(reply) => reply.0,
                     Err(panic) => Answer::Ready(panicked(&panic, &self.shared.metrics)),
                 }
@@ -80,6 +90,11 @@ impl ConnService {
         let headers = request.headers();
         if let Some(status) = self.state.refusal().filter(|_| headers.contains_key(MARKER)) {
             return Some(refusal(status));
+        }
+        if self.judged.as_ref().is_some_and(|judged| !judged.holds()) {
+            self.state.drain();
+            let detail = "the client certificate of this connection is no longer accepted; open another one";
+            return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, "client_cert_refused", detail));
         }
         let mut hosts = headers.get_all(HOST).iter();
         let host_is_fine = match (hosts.next(), hosts.next()) {
@@ -104,13 +119,14 @@ impl ConnService {
         })
     }
 
-    fn line(&self, request: &http::Request<Incoming>, component: &'static str) -> Box<Line> {
+    fn line(&self, request: &http::Request<Incoming>, component: &'static str, peer: &Arc<Peer>) -> Box<Line> {
         Box::new(Line {
             component,
             method: request.method().clone(),
             uri: request.uri().clone(),
             started: Instant::now(),
-            peer: Arc::clone(&self.peer),
+            peer: Arc::clone(peer),
+            via: (peer.addr != self.socket).then_some(self.socket),
             status: 0,
             bytes: 0,
             log: Arc::clone(&self.shared.access_log),
@@ -213,6 +229,7 @@ struct Line {
     uri: Uri,
     started: Instant,
     peer: Arc<Peer>,
+    via: Option<SocketAddr>,
     status: u16,
     bytes: u64,
     log: Arc<AccessLog>,
@@ -228,6 +245,12 @@ impl Line {
             bytes: self.bytes,
             duration: self.started.elapsed(),
             remote: self.peer.addr,
+            via: self.via,
+            client: match self.peer.tls.as_ref().map(|tls| &tls.client) {
+                None | Some(ClientCert::None) => ClientLine::None,
+                Some(ClientCert::Unverified) => ClientLine::Unverified,
+                Some(ClientCert::Verified(identity)) => identity.line(),
+            },
         });
     }
 }

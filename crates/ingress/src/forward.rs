@@ -4,13 +4,14 @@
 //! refuses the request. How the question travels is for the [`AuthCaller`], which the server brings.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hookaido_model::config::ForwardAuth;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{FORWARDED, WWW_AUTHENTICATE};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::Semaphore;
@@ -21,6 +22,7 @@ use crate::headers;
 
 const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-hookaido-original-method");
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-hookaido-original-path");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Most questions of a route under way; others wait for their turn, within the same time.
 const CALLS: usize = 512;
 /// Longest challenge of the other server that the sender gets to see.
@@ -106,9 +108,15 @@ impl ForwardGate {
         &self.listed
     }
 
-    /// Asks about one request. `path` is the cleaned one.
-    pub(crate) async fn ask(&self, head: &Head, path: &str, body: &Bytes) -> Result<Granted, Reject> {
-        let answer = self.answer(head, path, body).await.map_err(|error| {
+    /// Asks about one request. `path` is the cleaned one, `client` the address that trusted proxies have told or confirmed.
+    pub(crate) async fn ask(
+        &self,
+        head: &Head,
+        path: &str,
+        body: &Bytes,
+        client: Option<IpAddr>,
+    ) -> Result<Granted, Reject> {
+        let answer = self.answer(head, path, body, client).await.map_err(|error| {
             tracing::warn!(target: "hookaido", route = %self.route, reason = %error, "ingress_auth_forward_failed");
             Reject::AuthUnavailable
         })?;
@@ -126,13 +134,25 @@ impl ForwardGate {
         }
     }
 
-    async fn answer(&self, head: &Head, path: &str, body: &Bytes) -> Result<CallAnswer, CallError> {
+    async fn answer(
+        &self,
+        head: &Head,
+        path: &str,
+        body: &Bytes,
+        client: Option<IpAddr>,
+    ) -> Result<CallAnswer, CallError> {
         let failed = |error: &dyn fmt::Display| CallError(error.to_string());
         let mut headers = headers::passed_on(&head.headers);
         let method = HeaderValue::from_str(head.method.as_str()).map_err(|error| failed(&error))?;
         headers.insert(ORIGINAL_METHOD, method);
         // a path that no header can carry cannot be asked about
         headers.insert(ORIGINAL_PATH, HeaderValue::from_bytes(path.as_bytes()).map_err(|error| failed(&error))?);
+        if let Some(client) = client {
+            // What the sender wrote there itself must not reach the server as if it were true.
+            headers.remove(FORWARDED);
+            let client = HeaderValue::from_str(&client.to_string()).map_err(|error| failed(&error))?;
+            headers.insert(X_FORWARDED_FOR, client);
+        }
         let body = body.slice(..self.body_limit.map_or(body.len(), |limit| limit.min(body.len())));
         let request = CallRequest { method: head.method.clone(), headers, body };
         let answer = timeout(self.timeout, async {

@@ -3,7 +3,6 @@
 //! What the head decides is answered at once; the rest waits for the body, checks the signature over it, and answers 202 when the queue
 //! has stored the message.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,9 +24,9 @@ use crate::table::{Compiled, Gate};
 
 /// Answers a request from one table.
 pub fn handle(table: &Arc<Table>, request: Request, peer: &Arc<Peer>) -> Reply {
-    match table.admit(&request, peer.addr) {
+    match table.admit(&request, peer) {
         Err(reject) => Reply::ready(reject.respond(&table.metrics)),
-        Ok(route) => Reply::later(answer(Arc::clone(table), route, request, peer.addr)),
+        Ok(route) => Reply::later(answer(Arc::clone(table), route, request, Arc::clone(peer))),
     }
 }
 
@@ -41,9 +40,9 @@ impl Handler for Ingress {
     }
 }
 
-async fn answer(table: Arc<Table>, route: usize, request: Request, peer: SocketAddr) -> Response {
+async fn answer(table: Arc<Table>, route: usize, request: Request, peer: Arc<Peer>) -> Response {
     let Some(route) = table.route(route) else { return Reject::NotFound.respond(&table.metrics) };
-    match receive(&table, route, request, peer).await {
+    match receive(&table, route, request, &peer).await {
         Ok(enqueued) => {
             table.metrics.ingress.accepted(enqueued.ids.len() as u64);
             queued()
@@ -61,7 +60,7 @@ fn queued() -> Response {
 }
 
 /// Reads, authenticates and stores.
-async fn receive(table: &Table, route: &Compiled, request: Request, peer: SocketAddr) -> Result<Enqueued, Reject> {
+async fn receive(table: &Table, route: &Compiled, request: Request, peer: &Peer) -> Result<Enqueued, Reject> {
     let (head, body) = request.into_parts();
     let payload =
         read_body(body, route.max_body, table.body_deadline, &table.state.bodies).await.map_err(Reject::Body)?;
@@ -78,6 +77,14 @@ struct Proof {
     granted: Granted,
 }
 
+/// What a proof is judged by besides the request.
+struct Moment<'a> {
+    /// Cleaned.
+    path: &'a str,
+    now: UnixMillis,
+    peer: &'a Peer,
+}
+
 /// Everything between the last byte of the body and the queue. The order is part of the contract: first the proof, then the size of
 /// the headers, so that only who is known learns of the limit.
 async fn accept(
@@ -86,10 +93,10 @@ async fn accept(
     head: &Head,
     payload: Bytes,
     now: UnixMillis,
-    peer: SocketAddr,
+    peer: &Peer,
 ) -> Result<(NewMessage, Option<Claim>), Reject> {
     let path = clean_path(head.uri.path());
-    let Proof { claim, granted } = prove(table, route, head, &path, &payload, now).await?;
+    let Proof { claim, granted } = prove(table, route, head, &payload, &Moment { path: &path, now, peer }).await?;
     let listed = match &route.gate {
         Gate::Forward(forward) => forward.listed(),
         Gate::Open | Gate::Basic(_) | Gate::Hmac(_) => &[],
@@ -106,16 +113,17 @@ async fn prove(
     table: &Table,
     route: &Compiled,
     head: &Head,
-    path: &str,
     body: &Bytes,
-    now: UnixMillis,
+    moment: &Moment<'_>,
 ) -> Result<Proof, Reject> {
+    let Moment { path, now, peer } = *moment;
     let verifier = match &route.gate {
         // Basic credentials were checked before the body was read.
         Gate::Open | Gate::Basic(_) => return Ok(Proof::default()),
         Gate::Hmac(verifier) => verifier,
         Gate::Forward(forward) => {
-            return Ok(Proof { claim: None, granted: forward.ask(head, path, body).await? });
+            let client = table.trusts_proxies.then(|| peer.addr.ip().to_canonical());
+            return Ok(Proof { claim: None, granted: forward.ask(head, path, body, client).await? });
         }
     };
     let request = SignedRequest { method: head.method.as_str(), path, headers: &head.headers, body };
@@ -155,15 +163,15 @@ async fn store(table: &Table, message: NewMessage, claim: Option<Claim>) -> Resu
 }
 
 /// Where a message came from, as JSON text.
-fn trace(path: &str, peer: SocketAddr) -> JsonMap {
+fn trace(path: &str, peer: &Peer) -> JsonMap {
     use std::io::Write as _;
 
     let mut text = Vec::with_capacity(path.len() + 72);
     text.extend_from_slice(b"{\"path\":");
     push_string(&mut text, path);
     text.extend_from_slice(b",\"remote_addr\":\"");
-    // IPv4 as such, also on an IPv6 socket. Writing to a vector cannot fail.
-    let _ = write!(text, "{}", SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+    // Writing to a vector cannot fail.
+    let _ = write!(text, "{}", peer.shown());
     text.extend_from_slice(b"\"}");
     JsonMap::from_stored(text.into())
 }
@@ -174,10 +182,14 @@ mod tests {
 
     #[test]
     fn the_trace_names_the_path_and_the_peer() {
-        let pairs = |path, peer: &str| trace(path, peer.parse().unwrap()).pairs().unwrap();
+        let pairs = |path, peer: &str| {
+            let addr = peer.parse().unwrap();
+            trace(path, &Peer { addr, local: addr, tls: None }).pairs().unwrap()
+        };
         let pair = |n: &str, v: &str| (n.to_owned(), v.to_owned());
         assert_eq!(pairs("/a\"b", "127.0.0.1:80"), [pair("path", "/a\"b"), pair("remote_addr", "127.0.0.1:80")]);
         assert_eq!(pairs("/", "[::ffff:10.0.0.1]:1"), [pair("path", "/"), pair("remote_addr", "10.0.0.1:1")]);
+        assert_eq!(pairs("/", "10.0.0.1:0"), [pair("path", "/"), pair("remote_addr", "10.0.0.1")]);
         assert_eq!(pairs("/", "[::1]:1"), [pair("path", "/"), pair("remote_addr", "[::1]:1")]);
     }
 }

@@ -1,4 +1,6 @@
-//! One token bucket.
+//! Token buckets: one for all, or one for each client.
+
+mod clients;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use hookaido_model::config::RateLimit;
+
+pub(crate) use self::clients::{ClientBudget, ClientLimiter};
 
 /// Longest time in which a bucket may fill, 100 years: larger products of period and burst would overflow the counter of nanoseconds.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -26,22 +30,25 @@ impl Limiter {
 
 impl<C: Clock> Limiter<C> {
     fn with_clock(limit: RateLimit, clock: C) -> Self {
-        let burst = NonZeroU32::new(limit.burst).unwrap_or(NonZeroU32::MIN);
-        let longest = LONGEST / burst.get();
-        let period = Duration::try_from_secs_f64(1.0 / limit.rps).unwrap_or(longest);
-        let period = period.clamp(Duration::from_nanos(1), longest);
-        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
-        Self { bucket: RateLimiter::direct_with_clock(quota, clock) }
+        Self { bucket: RateLimiter::direct_with_clock(quota(limit), clock) }
     }
 
     /// Takes a token, or tells how long it takes until there is one.
     pub(crate) fn take(&self) -> Result<(), Duration> {
-        self.bucket.check().map_err(|until| {
-            let earliest = until.earliest_possible();
-            let now = self.bucket.clock().now();
-            earliest.duration_since(earliest.min(now)).into()
-        })
+        self.bucket.check().map_err(|until| wait(until.earliest_possible(), self.bucket.clock().now()))
     }
+}
+
+fn quota(limit: RateLimit) -> Quota {
+    let burst = NonZeroU32::new(limit.burst).unwrap_or(NonZeroU32::MIN);
+    let longest = LONGEST / burst.get();
+    let period = Duration::try_from_secs_f64(1.0 / limit.rps).unwrap_or(longest);
+    let period = period.clamp(Duration::from_nanos(1), longest);
+    Quota::with_period(period).unwrap_or(Quota::per_second(burst)).allow_burst(burst)
+}
+
+fn wait<I: Reference>(earliest: I, now: I) -> Duration {
+    earliest.duration_since(earliest.min(now)).into()
 }
 
 #[cfg(test)]

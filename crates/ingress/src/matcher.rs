@@ -1,12 +1,17 @@
 //! What a request must look like, besides its path, for a route to take it.
 
+mod client_cert;
+
 use std::net::IpAddr;
 
+use hookaido_http::Identity;
+use hookaido_model::Networks;
 use hookaido_model::config::{HostPattern, Match};
 use http::header::{HOST, HeaderName};
 use http::uri::Uri;
 use http::{HeaderMap, Method};
 
+use self::client_cert::ClientCerts;
 use crate::BuildError;
 use crate::query;
 
@@ -19,7 +24,8 @@ pub(crate) struct Matcher {
     header_exists: Vec<HeaderName>,
     query: Vec<(String, String)>,
     query_exists: Vec<String>,
-    networks: Vec<(IpAddr, u8)>,
+    networks: Networks,
+    client_certs: ClientCerts,
 }
 
 #[derive(Debug)]
@@ -36,13 +42,16 @@ enum Host {
 pub(crate) struct Seen<'a> {
     pub(crate) uri: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
-    /// Address of the connection; IPv4 as such, also on an IPv6 socket.
+    /// Address of the client; IPv4 as such, also on an IPv6 socket.
     pub(crate) ip: IpAddr,
+    /// Who its verified certificate says it is.
+    pub(crate) identity: Option<&'a Identity>,
 }
 
 impl Matcher {
     pub(crate) fn new(conditions: &Match) -> Result<Self, BuildError> {
-        let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips } = conditions;
+        let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips, client_certs } =
+            conditions;
         let method =
             |name: &String| Method::from_bytes(name.as_bytes()).ok().ok_or_else(|| BuildError::Method(name.clone()));
         let name = |name: &String| {
@@ -59,7 +68,8 @@ impl Matcher {
             header_exists: header_exists.iter().map(name).collect::<Result<_, _>>()?,
             query: query.clone(),
             query_exists: query_exists.clone(),
-            networks: remote_ips.iter().map(|(ip, bits)| canonical_network(*ip, *bits)).collect(),
+            networks: Networks::new(remote_ips),
+            client_certs: ClientCerts::new(client_certs),
         })
     }
 
@@ -73,7 +83,8 @@ impl Matcher {
         let query = || seen.uri.query().unwrap_or_default();
         self.headers.iter().all(|(name, value)| has_value(seen.headers, name, value))
             && self.header_exists.iter().all(|name| seen.headers.contains_key(name))
-            && (self.networks.is_empty() || self.networks.iter().any(|network| within(*network, seen.ip)))
+            && (self.networks.is_empty() || self.networks.contains(seen.ip))
+            && self.client_certs.hold(seen.identity)
             && (self.hosts.is_empty() || self.takes_host(host(seen)))
             && self.query.iter().all(|(name, value)| query::has(query(), name, Some(value)))
             && self.query_exists.iter().all(|name| query::has(query(), name, None))
@@ -120,29 +131,6 @@ fn has_value(headers: &HeaderMap, name: &HeaderName, value: &[u8]) -> bool {
         let line = line.as_bytes();
         line == value || line.split(|b| *b == b',').any(|element| element.trim_ascii() == value)
     })
-}
-
-/// A network of IPv4 addresses written as IPv6 is one of IPv4.
-fn canonical_network(ip: IpAddr, bits: u8) -> (IpAddr, u8) {
-    match (ip, ip.to_canonical()) {
-        (IpAddr::V6(_), IpAddr::V4(v4)) if bits >= 96 => (v4.into(), bits - 96),
-        _ => (ip, bits),
-    }
-}
-
-/// Whether an address is in a network.
-fn within((network, bits): (IpAddr, u8), ip: IpAddr) -> bool {
-    match (network, ip) {
-        (IpAddr::V4(network), IpAddr::V4(ip)) => {
-            let differing = network.to_bits() ^ ip.to_bits();
-            differing.leading_zeros() >= u32::from(bits.min(32))
-        }
-        (IpAddr::V6(network), IpAddr::V6(ip)) => {
-            let differing = network.to_bits() ^ ip.to_bits();
-            differing.leading_zeros() >= u32::from(bits.min(128))
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -73,9 +73,11 @@ mod tests {
         let value = header.map(|value| HeaderValue::from_str(value).unwrap());
         let headers: HeaderMap = value.map(|value| (HeaderName::from_static("x-kind"), value)).into_iter().collect();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        router.find(path, &method, Seen { uri: &uri, headers: &headers, ip: PEER }).map_err(|reject| match reject {
-            Reject::Method(allow) => allow.to_str().unwrap().to_owned(),
-            _ => "not found".to_owned(),
+        router.find(path, &method, Seen { uri: &uri, headers: &headers, ip: PEER, identity: None }).map_err(|reject| {
+            match reject {
+                Reject::Method(allow) => allow.to_str().unwrap().to_owned(),
+                _ => "not found".to_owned(),
+            }
         })
     }
 

@@ -1,13 +1,12 @@
 //! The routes that ingress serves, compiled: one immutable table for each configuration.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hookaido_auth::{AuthError, BasicAuth, HmacVerifier, SecretPools, SecretSource};
-use hookaido_http::{Request, clean_path};
+use hookaido_http::{Peer, Request, clean_path};
 use hookaido_model::config::{AdaptiveBackpressure, Ingress, IngressAuth, Route, RouteWork};
 use hookaido_model::{Lane, LaneId, PULL_TARGET};
 use hookaido_queue::Queue;
@@ -18,7 +17,7 @@ use smallvec::SmallVec;
 use crate::State;
 use crate::error::{Challenge, Reject};
 use crate::forward::{AuthCallers, CallError, ForwardGate};
-use crate::limit::Limiter;
+use crate::limit::{ClientLimiter, Limiter};
 use crate::matcher::Seen;
 use crate::router::Router;
 
@@ -101,6 +100,14 @@ pub struct Table {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) state: Arc<State>,
     pub(crate) body_deadline: Duration,
+    /// Whether proxies are believed, so that the address of a peer is that of the client.
+    pub(crate) trusts_proxies: bool,
+}
+
+/// Limits over all routes, for those that have none of their own.
+struct Overall {
+    limiter: Option<Arc<Limiter>>,
+    client_limiter: Option<Arc<ClientLimiter>>,
 }
 
 /// One route.
@@ -112,6 +119,7 @@ pub(crate) struct Compiled {
     pub(crate) max_body: u64,
     pub(crate) max_headers: u64,
     limiter: Option<Arc<Limiter>>,
+    client_limiter: Option<Arc<ClientLimiter>>,
     /// Whether the log says that no secret of this route counts.
     pub(crate) lacks_secret: AtomicBool,
 }
@@ -137,16 +145,20 @@ impl Table {
     pub fn build(parts: &Parts<'_>) -> Result<Self, BuildError> {
         let wanted = parts.adaptive_backpressure.enabled;
         parts.state.pressure.wanted.store(wanted, std::sync::atomic::Ordering::Relaxed);
-        let overall = parts.ingress.rate_limit.map(|limit| parts.state.limiter(None, limit));
+        let overall = Overall {
+            limiter: parts.ingress.rate_limit.map(|limit| parts.state.limiter(None, limit)),
+            client_limiter: parts.ingress.client_limit.map(|limit| parts.state.client_limiter(None, limit)),
+        };
         let served = parts.routes.iter().filter(|route| route.channel.served_at_ingress());
         Ok(Self {
             router: Router::new(served.clone().map(|route| (&*route.path, &route.matches)))?,
-            routes: served.map(|route| Compiled::new(route, overall.as_ref(), parts)).collect::<Result<_, _>>()?,
+            routes: served.map(|route| Compiled::new(route, &overall, parts)).collect::<Result<_, _>>()?,
             adaptive_backpressure: parts.adaptive_backpressure.clone(),
             queue: parts.queue.clone(),
             metrics: Arc::clone(parts.metrics),
             state: Arc::clone(parts.state),
             body_deadline: BODY_DEADLINE,
+            trusts_proxies: !parts.ingress.front.trusted_proxies.is_empty(),
         })
     }
 
@@ -158,11 +170,16 @@ impl Table {
 
     /// Everything that can be said before the body: which route takes the request, whether its rate and the state of the queue allow
     /// it, whether its basic credentials are good. Returns the number of the route.
-    pub(crate) fn admit(&self, request: &Request, peer: SocketAddr) -> Result<usize, Reject> {
-        let seen = Seen { uri: request.uri(), headers: request.headers(), ip: peer.ip().to_canonical() };
+    pub(crate) fn admit(&self, request: &Request, peer: &Peer) -> Result<usize, Reject> {
+        let ip = peer.addr.ip().to_canonical();
+        let seen = Seen { uri: request.uri(), headers: request.headers(), ip, identity: peer.identity() };
         let path = clean_path(request.uri().path());
         let index = self.router.find(&path, request.method(), seen)?;
         let route = self.routes.get(index).ok_or(Reject::NotFound)?;
+        // First, so that what one client sends too much costs the others nothing.
+        if let Some(limiter) = &route.client_limiter {
+            limiter.take(ip).map_err(Reject::RateLimited)?;
+        }
         if let Some(limiter) = &route.limiter {
             limiter.take().map_err(Reject::RateLimited)?;
         }
@@ -185,7 +202,8 @@ impl Table {
 }
 
 impl Compiled {
-    fn new(route: &Route, overall: Option<&Arc<Limiter>>, parts: &Parts<'_>) -> Result<Self, BuildError> {
+    fn new(route: &Route, overall: &Overall, parts: &Parts<'_>) -> Result<Self, BuildError> {
+        let own_of_client = route.client_limit.map(|limit| parts.state.client_limiter(Some(&route.path), limit));
         let own = route.rate_limit.map(|limit| parts.state.limiter(Some(&route.path), limit));
         Ok(Self {
             path: Arc::clone(&route.path),
@@ -194,7 +212,8 @@ impl Compiled {
             max_body: route.max_body,
             max_headers: route.max_headers,
             // The limit of a route replaces the overall one.
-            limiter: own.or_else(|| overall.cloned()),
+            limiter: own.or_else(|| overall.limiter.clone()),
+            client_limiter: own_of_client.or_else(|| overall.client_limiter.clone()),
             lacks_secret: AtomicBool::new(false),
         })
     }

@@ -4,7 +4,9 @@
 //! A reload plan destructures these types exhaustively, so a new field must be classified before it compiles.
 
 pub mod auth;
+pub mod client_cert;
 pub mod deliver;
+pub mod front;
 pub mod limits;
 pub mod listen;
 pub mod observe;
@@ -13,7 +15,9 @@ pub mod route;
 pub mod secrets;
 
 pub use auth::{ForwardAuth, HmacAuth, HmacHeaders, HmacScheme, IngressAuth};
+pub use client_cert::{ClientCertKind, ClientCertRule};
 pub use deliver::{Delivery, ExecDelivery, HttpDelivery, SecretSelection, Signing, SigningSecret, Transport};
+pub use front::{AddressCap, ClientIpHeader, Front, ProxyProtocol};
 pub use limits::{DropPolicy, QueueLimits, RateLimit, Retention, Retentions};
 pub use listen::{AdminApi, ClientAuth, Ingress, PullApi, PullLimits, Tls};
 pub use observe::{
@@ -60,4 +64,15 @@ pub struct Config {
     pub vars: BTreeMap<String, String>,
     /// In the order of the file: the first that matches wins.
     pub routes: Vec<Route>,
+}
+
+impl Config {
+    /// What stands in front of the listener of an address. The compiler sees to it that the APIs there agree, or only one of them says it.
+    #[must_use]
+    pub fn front_of(&self, listen: &str) -> Front {
+        let apis = [(&self.ingress.listen, &self.ingress.front), (&self.admin_api.listen, &self.admin_api.front)];
+        let pull = self.pull_api.iter().map(|api| (&api.listen, &api.front));
+        let mut there = apis.into_iter().chain(pull).filter(|(address, _)| *address == listen).map(|(_, front)| front);
+        there.find(|front| **front != Front::default()).cloned().unwrap_or_default()
+    }
 }

@@ -135,6 +135,7 @@ impl App {
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
         let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));
         let (logs, upkeep) = (Arc::clone(&self.logs.handles), self.upkeep.clone());
+        let ingress = Arc::clone(&self.ingress);
         self.tasks.spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_secs(5));
             loop {
@@ -144,6 +145,8 @@ impl App {
                 }
                 exporter.upkeep();
                 metrics.set_log_drops(logs.dropped());
+                ingress.trim_clients();
+                metrics.ingress.set_rate_limit_clients(ingress.limited_clients());
             }
         });
     }

@@ -1,18 +1,23 @@
 //! File descriptors: as many as the system lets this process have, and no more connections than they allow.
 //!
-//! Most systems give a process 1,024 at first and far more when it asks. Commands that `deliver exec` starts inherit what was asked for.
+//! Most systems give a process 1,024 at first and far more when it asks. Commands that `deliver exec` starts inherit what was asked for,
+//! and some of them close every descriptor up to the limit, so no more is asked for than can be of use.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Raises the limit as far as it goes and answers with it; `None` where there is none.
+/// More than this is not asked for.
+const MOST: u64 = 1 << 20;
+
+/// Raises the limit as far as it goes and makes sense, and answers with it; `None` where there is none.
 pub(crate) fn raise() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return limit.current;
+    let before = limit.current?;
+    let wanted = limit.maximum.unwrap_or(MOST).min(MOST);
+    if wanted <= before {
+        return Some(before);
     }
-    let before = limit.current;
-    limit.current = limit.maximum;
-    if setrlimit(Resource::Nofile, limit).is_ok() { limit.maximum } else { before }
+    limit.current = Some(wanted);
+    if setrlimit(Resource::Nofile, limit).is_ok() { limit.current } else { Some(before) }
 }
 
 /// Connections that a listener may hold of `wanted`. A quarter of the descriptors is left to everything else.
@@ -34,7 +39,9 @@ mod tests {
 
     #[test]
     fn all_that_may_be_had_is_taken() {
-        assert_eq!(raise(), getrlimit(Resource::Nofile).maximum);
-        assert_eq!(getrlimit(Resource::Nofile).current, getrlimit(Resource::Nofile).maximum);
+        let limit = getrlimit(Resource::Nofile);
+        let raised = raise();
+        assert_eq!(getrlimit(Resource::Nofile).current, raised);
+        assert!(raised >= limit.current && (raised >= Some(MOST) || raised == limit.maximum), "{limit:?} {raised:?}");
     }
 }

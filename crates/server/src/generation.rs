@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use hookaido_auth::{PreparedSecrets, SecretPools};
 use hookaido_dispatch::{DispatchPlan, PreparedPlan};
-use hookaido_http::{Handler, PrefixMux, server_config};
-use hookaido_model::config::{Config, RouteWork};
+use hookaido_http::{Front, Handler, PrefixMux, ServerTls};
+use hookaido_model::config::{Config, RouteWork, Tls};
 use hookaido_model::{Lane, PULL_TARGET};
 use hookaido_queue::store::Rules;
-use rustls::ServerConfig;
 
 use crate::StartError;
 use crate::app::App;
@@ -21,7 +20,7 @@ pub(crate) struct Generation {
     /// By address as configured.
     pub(crate) sites: BTreeMap<String, PrefixMux>,
     /// What TLS listeners present, by address; read anew with each generation, so that a reload takes changed certificates.
-    pub(crate) tls: BTreeMap<String, Arc<ServerConfig>>,
+    pub(crate) tls: BTreeMap<String, Arc<ServerTls>>,
     pub(crate) push: PreparedPlan,
     /// Adopted before anything is served.
     pub(crate) secrets: Option<PreparedSecrets>,
@@ -81,13 +80,15 @@ impl App {
             let endpoint = MetricsEndpoint {
                 prefix: metrics.prefix.clone(),
                 queue: self.queue.clone(),
+                ingress: Arc::clone(&self.ingress),
                 metrics: Arc::clone(&self.metrics),
                 exporter: Arc::clone(&self.exporter),
                 clock: Arc::clone(&self.clock),
             };
             sites.add(&metrics.listen, "", "metrics", Arc::new(endpoint));
         }
-        Ok(sites.0)
+        let sites = sites.0.into_iter();
+        Ok(sites.map(|(listen, site)| (listen.clone(), site.behind(Front::new(&config.front_of(&listen))))).collect())
     }
 
     fn ingress_service(
@@ -122,19 +123,20 @@ fn rules(config: &Config, lane: &dyn Fn(&str, &str) -> Option<Arc<Lane>>) -> Rul
     Rules::new(pulled)
 }
 
-/// Reads the certificates of every TLS listener. The compiler sees to it that APIs on one address agree.
-fn tls(config: &Config) -> Result<BTreeMap<String, Arc<ServerConfig>>, StartError> {
+/// Reads the certificates of every TLS listener.
+fn tls(config: &Config) -> Result<BTreeMap<String, Arc<ServerTls>>, StartError> {
+    let read = tls_of(config).into_iter().map(|(listen, tls)| {
+        let read = ServerTls::read(tls).map_err(|error| StartError::Listen(format!("{listen}: {error}")))?;
+        Ok((listen.to_owned(), Arc::new(read)))
+    });
+    read.collect()
+}
+
+/// The `tls` of each address. The compiler sees to it that APIs on one address agree.
+pub(crate) fn tls_of(config: &Config) -> BTreeMap<&str, &Tls> {
     let listeners = [(&config.ingress.listen, &config.ingress.tls), (&config.admin_api.listen, &config.admin_api.tls)];
     let pull = config.pull_api.iter().map(|api| (&api.listen, &api.tls));
-    let mut configs = BTreeMap::new();
-    for (listen, tls) in listeners.into_iter().chain(pull) {
-        let Some(tls) = tls else { continue };
-        if !configs.contains_key(listen) {
-            let config = server_config(tls).map_err(|error| StartError::Listen(format!("{listen}: {error}")))?;
-            configs.insert(listen.clone(), Arc::new(config));
-        }
-    }
-    Ok(configs)
+    listeners.into_iter().chain(pull).filter_map(|(listen, tls)| Some((listen.as_str(), tls.as_ref()?))).collect()
 }
 
 #[derive(Default)]

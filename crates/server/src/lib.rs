@@ -5,6 +5,7 @@
 //! Called by `cli`; the measuring tools call it with a store of their own.
 
 mod app;
+mod certificates;
 mod descriptors;
 mod endpoints;
 mod environment;

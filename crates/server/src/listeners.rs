@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hookaido_http::{BoundListener, Drain, ListenerLimits, ListenerOptions, PrefixMux, bind, serve};
+use hookaido_http::{BoundListener, Drain, ListenerLimits, ListenerOptions, PrefixMux, ServerTls, bind, serve};
 use hookaido_model::config::Config;
-use rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
 
 use crate::StartError;
@@ -23,7 +22,7 @@ type Bound = (BoundListener, Arc<ArcSwap<PrefixMux>>);
 /// Sockets that are served.
 pub(crate) struct Running {
     sites: BTreeMap<String, Arc<ArcSwap<PrefixMux>>>,
-    tls: BTreeMap<String, Arc<ArcSwap<ServerConfig>>>,
+    tls: BTreeMap<String, Arc<ArcSwap<ServerTls>>>,
     /// One task a listener.
     pub(crate) tasks: TaskTracker,
 }
@@ -39,14 +38,14 @@ impl Running {
                 Ok((listener, Arc::new(ArcSwap::from_pointee(site.clone()))))
             })
             .collect();
-        let limits = limits(config);
+        let descriptors = descriptors::raise();
         let mut running = Self { sites: BTreeMap::new(), tls: BTreeMap::new(), tasks: TaskTracker::new() };
         for (listener, site) in bound? {
             running.sites.insert(listener.configured().to_owned(), Arc::clone(&site));
             let tls = generation.tls.get(listener.configured()).map(|tls| Arc::new(ArcSwap::new(Arc::clone(tls))));
             running.tls.extend(tls.iter().map(|tls| (listener.configured().to_owned(), Arc::clone(tls))));
             let options = ListenerOptions {
-                limits: limits.clone(),
+                limits: limits(config, listener.configured(), descriptors),
                 tls,
                 access_log: app.logs.handles.access(),
                 metrics: Arc::clone(&app.metrics),
@@ -66,20 +65,30 @@ impl Running {
             }
         }
         for (listen, tls) in &generation.tls {
-            if let Some(running) = self.tls.get(listen) {
-                running.store(Arc::clone(tls));
-            }
+            self.present(listen, tls);
         }
+    }
+
+    /// Presents other certificates to new connections of an address; `false` where they are those that it presents already.
+    pub(crate) fn present(&self, listen: &str, tls: &Arc<ServerTls>) -> bool {
+        let Some(running) = self.tls.get(listen) else { return false };
+        // Unchanged ones stay, and with them the sessions that clients may resume.
+        let changed = !running.load().is_same(tls);
+        if changed {
+            running.store(Arc::clone(tls));
+        }
+        changed
     }
 }
 
 /// Heads may be as large as the largest `max_headers` asks for, within reason; connections as many as there are descriptors for.
-fn limits(config: &Config) -> ListenerLimits {
+fn limits(config: &Config, listen: &str, descriptors: Option<u64>) -> ListenerLimits {
     let defaults = ListenerLimits::default();
-    let descriptors = descriptors::raise();
-    let max_connections = descriptors::connections(defaults.max_connections, descriptors);
-    if max_connections < defaults.max_connections {
-        tracing::warn!(target: "hookaido", descriptors, max_connections, "connections_limited_by_descriptors");
+    let wanted = config.front_of(listen).max_connections.and_then(|most| usize::try_from(most).ok());
+    let wanted = wanted.unwrap_or(defaults.max_connections);
+    let max_connections = descriptors::connections(wanted, descriptors);
+    if max_connections < wanted {
+        tracing::warn!(target: "hookaido", addr = listen, descriptors, max_connections, "connections_limited_by_descriptors");
     }
     let wanted = config.routes.iter().map(|route| route.max_headers).max().unwrap_or(config.max_headers);
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_add(4096);

@@ -16,6 +16,7 @@ use http::{HeaderValue, StatusCode};
 pub(crate) struct MetricsEndpoint {
     pub(crate) prefix: String,
     pub(crate) queue: Queue,
+    pub(crate) ingress: Arc<hookaido_ingress::State>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) exporter: Arc<MetricsExporter>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -32,6 +33,7 @@ impl Handler for MetricsEndpoint {
         }
         let (queue, metrics) = (self.queue.clone(), Arc::clone(&self.metrics));
         let (exporter, clock) = (Arc::clone(&self.exporter), Arc::clone(&self.clock));
+        metrics.ingress.set_rate_limit_clients(self.ingress.limited_clients());
         Reply::later(async move {
             if let Ok(stats) = queue.stats().await {
                 metrics.set_queue(&gauges(&stats, clock.as_ref()));

@@ -14,7 +14,7 @@ use crate::generation::Generation;
 use crate::listeners::Running;
 use crate::load::{Loaded, load};
 use crate::stop::Signals;
-use crate::{Options, StartError, listeners, secrets, watch};
+use crate::{Options, StartError, certificates, listeners, secrets, watch};
 
 /// Commands that may wait.
 const WAITING: usize = 16;
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Reload(Trigger),
     /// Change an endpoint in the configuration file, and take that anew. Who asks may have gone when the answer is there.
     Endpoint(EndpointChange, oneshot::Sender<Result<EndpointChanged, EndpointError>>),
+    /// Take the files of certificates and CAs anew.
+    Certificates,
     /// End.
     Stop,
 }
@@ -88,6 +90,8 @@ pub(crate) async fn supervise(
         app.upkeep.clone(),
         app.tasks.clone(),
     ));
+    let files = certificates::files(&loaded.config);
+    app.tasks.spawn(watch::watch_certificates(files, app.commands.clone(), app.stop.clone()));
     let dispatcher = tokio_util::task::TaskTracker::new();
     dispatcher.spawn(app.dispatcher.clone().run(app.stop.clone()));
     dispatcher.close();
@@ -100,6 +104,7 @@ pub(crate) async fn supervise(
             Command::Endpoint(change, answer) => {
                 let _gone = answer.send(present.change_endpoint(place, &change).await);
             }
+            Command::Certificates => certificates::renew(&present.loaded.config, &running).await,
             Command::Stop => break,
         }
     }

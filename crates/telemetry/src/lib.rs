@@ -7,7 +7,7 @@
 pub mod log;
 pub mod metrics;
 
-pub use log::access::{AccessLine, AccessLog};
+pub use log::access::{AccessLine, AccessLog, ClientLine};
 pub use log::{LogDrops, LogError, LogHandles, build_logs, init_logs};
 pub use metrics::delivery::{DeliveryCounts, DeliveryMetrics};
 pub use metrics::http::HttpMetrics;

@@ -10,7 +10,7 @@ use hookaido_admin::{
 use hookaido_auth::{FixedSecrets, RuntimeSecrets};
 use hookaido_http::{ByteBudget, Handler, Peer, RequestBody, Response};
 use hookaido_model::config::{
-    AccessLog, AdaptiveBackpressure, AdminApi as AdminConfig, Channel, Config, Delivery, DropPolicy, Egress,
+    AccessLog, AdaptiveBackpressure, AdminApi as AdminConfig, Channel, Config, Delivery, DropPolicy, Egress, Front,
     HttpDelivery, Ingress, IngressAuth, LogOutput, Managed, Match, Observability, PublishPolicy, PullRoute,
     QueueBackend, QueueLimits, Retention, Retentions, Route, RoutePublish, RouteWork, RuntimeLog, Transport,
     TrendSignals,
@@ -203,6 +203,7 @@ pub(crate) fn route(path: &str) -> Route {
         matches: Match::default(),
         auth: IngressAuth::None,
         rate_limit: None,
+        client_limit: None,
         max_body: 1 << 20,
         max_headers: 1 << 16,
         publish: RoutePublish { enabled: true, direct: true, managed: true },
@@ -238,16 +239,21 @@ pub(crate) fn token(value: &str) -> SecretRef {
     SecretRef::parse(&format!("raw:{value}")).unwrap()
 }
 
+fn ingress() -> Ingress {
+    Ingress { listen: ":8080".to_owned(), tls: None, rate_limit: None, client_limit: None, front: Front::default() }
+}
+
 fn config(routes: Vec<Route>) -> Config {
     let off = Retention::default();
     Config {
-        ingress: Ingress { listen: ":8080".to_owned(), tls: None, rate_limit: None },
+        ingress: ingress(),
         pull_api: None,
         admin_api: AdminConfig {
             listen: ":2019".to_owned(),
             tls: None,
             prefix: String::new(),
             auth_tokens: Vec::new(),
+            front: Front::default(),
         },
         queue_limits: QueueLimits { max_depth: None, drop_policy: DropPolicy::Reject },
         retentions: Retentions {

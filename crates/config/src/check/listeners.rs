@@ -1,6 +1,6 @@
 //! Listeners: who shares an address with whom, and what that asks for.
 
-use hookaido_model::config::{RouteWork, Tls};
+use hookaido_model::config::{Front, RouteWork, Tls};
 use hookaido_syntax::{Diagnostic, Span};
 
 use super::Checked;
@@ -15,6 +15,7 @@ struct Server<'a> {
     /// Nothing for ingress, which serves whatever no API serves.
     prefix: Option<&'a str>,
     tls: Option<&'a Tls>,
+    front: &'a Front,
     section: Option<&'a Section<'a>>,
 }
 
@@ -76,6 +77,7 @@ fn servers<'a>(checked: &'a Checked<'_>) -> [Server<'a>; 3] {
             listen: &checked.ingress.listen,
             prefix: None,
             tls: checked.ingress.tls.as_ref(),
+            front: &checked.ingress.front,
             section: section("ingress"),
         },
         Server {
@@ -83,6 +85,7 @@ fn servers<'a>(checked: &'a Checked<'_>) -> [Server<'a>; 3] {
             listen: &checked.pull_api.listen,
             prefix: Some(&checked.pull_api.prefix),
             tls: checked.pull_api.tls.as_ref(),
+            front: &checked.pull_api.front,
             section: section("pull_api"),
         },
         Server {
@@ -90,6 +93,7 @@ fn servers<'a>(checked: &'a Checked<'_>) -> [Server<'a>; 3] {
             listen: &checked.admin_api.listen,
             prefix: Some(&checked.admin_api.prefix),
             tls: checked.admin_api.tls.as_ref(),
+            front: &checked.admin_api.front,
             section: section("admin_api"),
         },
     ]
@@ -106,6 +110,7 @@ fn shared(lowering: &mut Lowering, first: &Server<'_>, second: &Server<'_>) {
                 .with_help("write the same `tls` block in both, or in neither"),
         );
     }
+    different_front(lowering, first, second);
     let (Some(a), Some(b)) = (first.prefix, second.prefix) else { return };
     if !a.is_empty() && !b.is_empty() && overlap(a, b) {
         let message = format!("the prefixes of `{}` and `{}` overlap on {}", first.title, second.title, first.listen);
@@ -115,6 +120,29 @@ fn shared(lowering: &mut Lowering, first: &Server<'_>, second: &Server<'_>) {
                 .with_help("choose prefixes of which none lies below the other"),
         );
     }
+}
+
+/// What stands in front of an address is said once, or the same each time.
+fn different_front(lowering: &mut Lowering, first: &Server<'_>, second: &Server<'_>) {
+    let unsaid = Front::default();
+    if *first.front == *second.front || *first.front == unsaid || *second.front == unsaid {
+        return;
+    }
+    const DIRECTIVES: [&str; 5] =
+        ["trusted_proxies", "client_ip_header", "proxy_protocol", "max_connections", "max_connections_per_ip"];
+    let place = |server: &Server<'_>| {
+        let written = DIRECTIVES.iter().find(|name| server.section.is_some_and(|section| section.mentions(name)));
+        server.span(written.copied().unwrap_or_default())
+    };
+    let message = format!(
+        "`{}` and `{}` share {} and must say the same of proxies and connections",
+        first.title, second.title, first.listen
+    );
+    lowering.report(
+        Diagnostic::error("E0651", place(second), message)
+            .with_related(place(first), "to be compared with this")
+            .with_help("write these directives in one of the blocks only"),
+    );
 }
 
 fn same_socket(lowering: &mut Lowering, first: &Server<'_>, second: &Server<'_>) {
@@ -188,6 +216,31 @@ fn alone(lowering: &mut Lowering, checked: &Checked<'_>, servers: &[Server<'_>])
             message,
             "workers have nothing to pull; remove it, or add such a route",
         );
+    }
+}
+
+/// Conditions on client certificates need a listener that verifies them.
+pub(super) fn client_certs(lowering: &mut Lowering, checked: &Checked<'_>) {
+    let tls = checked.ingress.tls.as_ref();
+    let section = checked.top.section("ingress");
+    // A `tls` block that is there but wrong has been reported.
+    let broken = tls.is_none() && section.is_some_and(|section| section.mentions("tls"));
+    if broken || tls.is_some_and(|tls| tls.client_auth.verifies()) {
+        return;
+    }
+    let wants = |route: &&crate::lower::LoweredRoute| {
+        route.route.channel.served_at_ingress() && !route.route.matches.client_certs.is_empty()
+    };
+    let tls_span = section.and_then(|section| section.find("tls")).map(|node| node.span);
+    for route in checked.routes.iter().filter(wants) {
+        let message =
+            format!("route `{}` asks for a client certificate, and `ingress` verifies none", route.route.path);
+        let mut problem = Diagnostic::error("E0652", route.match_span.unwrap_or(route.path_span), message)
+            .with_help("write `client_ca PATH` and `client_auth require_and_verify` (or `verify_if_given`) in the `tls` of `ingress`");
+        if let Some(span) = tls_span {
+            problem = problem.with_related(span, "clients are not verified here");
+        }
+        lowering.report(problem);
     }
 }
 

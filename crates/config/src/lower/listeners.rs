@@ -5,16 +5,20 @@ use hookaido_model::config::{AdminApi, ClientAuth, Ingress, PullApi, PullLimits,
 use hookaido_syntax::Diagnostic;
 
 use super::Lowering;
+use super::front::front;
 use super::values::{default_of, full_name, given, is_given};
 use crate::read::{Node, Section};
 use crate::value::{self, trim};
 
 /// `ingress`.
 pub(crate) fn ingress(lowering: &mut Lowering, section: &Section) -> Ingress {
+    let RateLimits { overall, of_client } = rate_limits(lowering, section);
     Ingress {
         listen: address(lowering, section, "listen"),
         tls: section.section("tls").and_then(|block| tls(lowering, block, "ingress")),
-        rate_limit: section.section("rate_limit").and_then(|block| rate_limit(lowering, block)),
+        rate_limit: overall,
+        client_limit: of_client,
+        front: front(lowering, section),
     }
 }
 
@@ -27,6 +31,7 @@ pub(crate) fn pull_api(lowering: &mut Lowering, section: &Section) -> PullApi {
         grpc_listen: lowering.text(section, "grpc_listen"),
         auth_tokens: tokens(lowering, section),
         limits: pull_limits(lowering, section),
+        front: front(lowering, section),
     }
 }
 
@@ -69,6 +74,7 @@ pub(crate) fn admin_api(lowering: &mut Lowering, section: &Section) -> AdminApi 
         tls: section.section("tls").and_then(|block| tls(lowering, block, "admin_api")),
         prefix: prefix(lowering, section, "prefix"),
         auth_tokens: tokens(lowering, section),
+        front: front(lowering, section),
     }
 }
 
@@ -119,8 +125,44 @@ pub(super) fn tokens(lowering: &mut Lowering, section: &Section) -> Vec<SecretRe
     args.filter_map(|arg| lowering.secret_of(&format!("the token of `{title}`"), arg)).collect()
 }
 
-/// `rate_limit`, of ingress or of a route.
-pub(super) fn rate_limit(lowering: &mut Lowering, section: &Section) -> Option<RateLimit> {
+/// The limits of ingress or of a route.
+#[derive(Default)]
+pub(super) struct RateLimits {
+    /// Of all clients together.
+    pub(super) overall: Option<RateLimit>,
+    /// Of each client.
+    pub(super) of_client: Option<RateLimit>,
+}
+
+/// `rate_limit`: at most one for all, and one with `key client_ip`.
+pub(super) fn rate_limits(lowering: &mut Lowering, section: &Section) -> RateLimits {
+    let mut limits = RateLimits::default();
+    let mut seen = [None; 2];
+    for node in section.all("rate_limit") {
+        let Some(block) = &node.block else { continue };
+        // A key that is wrong has been meant as one.
+        lowering.one_of(block, "key");
+        let keyed = is_given(block, "key");
+        let limit = rate_limit(lowering, block);
+        let [overall, of_client] = &mut seen;
+        let (first, place, shown) = if keyed {
+            (of_client, &mut limits.of_client, "rate_limit { key client_ip }")
+        } else {
+            (overall, &mut limits.overall, "rate_limit")
+        };
+        match *first {
+            Some(first) => lowering.report(crate::read::twice(shown, node.span, first)),
+            None => {
+                *first = Some(node.span);
+                *place = limit;
+            }
+        }
+    }
+    limits
+}
+
+/// One `rate_limit` block.
+fn rate_limit(lowering: &mut Lowering, section: &Section) -> Option<RateLimit> {
     let burst = lowering.int_given(section, "burst");
     let Some((row, arg)) = given(section, "rps") else {
         if is_given(section, "rps") {
@@ -167,7 +209,7 @@ fn tls(lowering: &mut Lowering, section: &Section, owner: &str) -> Option<Tls> {
         None => ClientAuth::None,
     };
     let span = section.find("client_auth").map_or(section.span, |node| node.span);
-    let verifies = matches!(client_auth, ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify);
+    let verifies = client_auth.verifies();
     if let Some(wanted) = wanted {
         if verifies && client_ca.is_none() && !is_given(section, "client_ca") {
             let message = format!("`client_auth {wanted}` needs `client_ca`");

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hookaido_model::config::Match;
+use hookaido_model::config::{ClientCertRule, Match};
 use hookaido_syntax::Diagnostic;
 
 use super::Lowering;
+use super::front::networks;
 use crate::read::{Arg, Node, Section};
 use crate::suggest::nearest;
 use crate::value::{self, trim};
@@ -60,7 +61,7 @@ pub(super) fn route_match(lowering: &mut Lowering, route: &Section, matchers: &M
 }
 
 fn extend(all: &mut Match, more: Match) {
-    let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips } = more;
+    let Match { methods, hosts, headers, header_exists, query, query_exists, remote_ips, client_certs } = more;
     all.methods.extend(methods);
     all.hosts.extend(hosts);
     all.headers.extend(headers);
@@ -68,6 +69,7 @@ fn extend(all: &mut Match, more: Match) {
     all.query.extend(query);
     all.query_exists.extend(query_exists);
     all.remote_ips.extend(remote_ips);
+    all.client_certs.extend(client_certs);
 }
 
 fn conditions(lowering: &mut Lowering, block: &Section) -> Match {
@@ -102,17 +104,26 @@ fn conditions(lowering: &mut Lowering, block: &Section) -> Match {
     }
     found.query = pairs(lowering, block, "query");
     found.query_exists = lowering.texts(block, "query_exists").into_iter().map(|name| name.value).collect();
-    for network in lowering.texts(block, "remote_ip") {
-        match value::network(&network.value) {
-            Some(parsed) => found.remote_ips.push(parsed),
-            None => {
-                let message = format!("`{}` is neither an address nor a network", network.value.escape_debug());
-                let help = "write it like `203.0.113.7` or `203.0.113.0/24`";
-                lowering.error_help("E0214", network.span.unwrap_or_default(), message, help);
+    found.remote_ips = networks(lowering, block, "remote_ip");
+    found.client_certs = client_certs(lowering, block);
+    found
+}
+
+fn client_certs(lowering: &mut Lowering, block: &Section) -> Vec<ClientCertRule> {
+    let mut rules = Vec::new();
+    for pair in block.all("client_cert").flat_map(|node| node.args.chunks(2)) {
+        let [kind, content] = pair else { continue };
+        match value::client_cert(trim(&kind.text), trim(&content.text)) {
+            _ if trim(&content.text).is_empty() => lowering.empty("the value of `match client_cert`", content),
+            Ok(rule) => rules.push(rule),
+            Err(problem) => {
+                let message = format!("`match client_cert` {problem}");
+                let help = "write it like `client_cert san billing.internal` or `client_cert fingerprint HEX`";
+                lowering.error_help("E0231", content.span, message, help);
             }
         }
     }
-    found
+    rules
 }
 
 /// Names with values; neither may be empty.

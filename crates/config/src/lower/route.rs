@@ -10,7 +10,7 @@ use hookaido_syntax::{Diagnostic, Span};
 
 use super::auth::route_auth;
 use super::deliver::{Targets, delivery};
-use super::listeners::{clamp, rate_limit, tokens};
+use super::listeners::{RateLimits, clamp, rate_limits, tokens};
 use super::matching::route_match;
 use super::redelivery::redelivery;
 use super::values::{first, is_given};
@@ -26,6 +26,8 @@ pub(crate) struct LoweredRoute {
     pub(crate) path_span: Span,
     /// The path of its pull endpoint, if it has one.
     pub(crate) pull_path_span: Option<Span>,
+    /// Its conditions, if it has any.
+    pub(crate) match_span: Option<Span>,
     /// Its backend, if it names one.
     pub(crate) backend_span: Option<Span>,
     /// Its endpoint name, if it has one.
@@ -81,7 +83,7 @@ fn route(lowering: &mut Lowering, node: &Node, channel: Channel, scope: &Scope<'
     }
     let matches = route_match(lowering, block, scope.matchers);
     let auth = route_auth(lowering, block, scope.secret_ids);
-    let rate_limit = block.section("rate_limit").and_then(|block| rate_limit(lowering, block));
+    let RateLimits { overall: rate_limit, of_client: client_limit } = rate_limits(lowering, block);
     let backend = backend(lowering, block);
     let work = work(lowering, block, channel, scope, name);
     let publish = publish(lowering, block);
@@ -95,6 +97,7 @@ fn route(lowering: &mut Lowering, node: &Node, channel: Channel, scope: &Scope<'
         matches,
         auth,
         rate_limit,
+        client_limit,
         max_body,
         max_headers,
         publish,
@@ -106,6 +109,7 @@ fn route(lowering: &mut Lowering, node: &Node, channel: Channel, scope: &Scope<'
         route,
         path_span: name.span,
         pull_path_span: block.section("pull").and_then(|pull| pull.find("path")).map(|path| path.span),
+        match_span: block.find("match").map(|matches| matches.span),
         backend_span: block.find("queue").map(|queue| queue.span),
         endpoint_span: block.find("endpoint_name").map(|name| name.span),
         pulled: is_given(block, "pull"),

@@ -51,7 +51,8 @@ pub(super) fn problem(
     problem
 }
 
-pub(super) fn twice(shown: &str, span: Span, first: Span) -> Diagnostic {
+/// A second one of what may be there once.
+pub(crate) fn twice(shown: &str, span: Span, first: Span) -> Diagnostic {
     Diagnostic::error("E0105", span, format!("`{shown}` is given twice"))
         .with_related(first, "first given here")
         .with_help("remove one of them")

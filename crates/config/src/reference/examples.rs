@@ -7,7 +7,7 @@ use crate::Context;
 pub fn example(context: Context) -> &'static str {
     match context {
         Context::Top => TOP,
-        Context::Ingress | Context::RateLimit => INGRESS,
+        Context::Ingress | Context::RateLimit | Context::ProxyProtocol => INGRESS,
         Context::PullApi => PULL_API,
         Context::AdminApi => ADMIN_API,
         Context::Tls => TLS,

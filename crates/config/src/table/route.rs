@@ -12,7 +12,12 @@ pub(super) static ROUTE: &[Row] = &[
     Row::block("match", Context::Match, "Conditions besides the path: a block, or `@NAME` of a named one.")
         .shaped(Shape::Matchers)
         .many(),
-    Row::block("rate_limit", Context::RateLimit, "Limit of this route, in place of the one of ingress."),
+    Row::block(
+        "rate_limit",
+        Context::RateLimit,
+        "Limit of this route, in place of the one of ingress; a second one with `key client_ip` limits each client.",
+    )
+    .many(),
     Row::new("auth", Shape::RouteAuth, Kind::None, "How a request proves itself: `hmac`, `basic` or `forward`.").many(),
     Row::block("publish", Context::Publish, "Whether the admin API may publish here: `on`, `off` or a block.")
         .shaped(Shape::WordOrBlock)
@@ -53,7 +58,14 @@ pub(super) static MATCH: &[Row] = &[
     Row::new("header_exists", Shape::List, Kind::HeaderName, "Headers that must be there.").many(),
     Row::new("query", Shape::Pairs, Kind::Text, "A query parameter and the value it must have.").many(),
     Row::new("query_exists", Shape::List, Kind::Text, "Query parameters that must be there.").many(),
-    Row::new("remote_ip", Shape::List, Kind::Text, "Addresses or networks, one of which must hold the peer.").many(),
+    Row::new("remote_ip", Shape::List, Kind::Text, "Addresses or networks, one of which must hold the client.").many(),
+    Row::new(
+        "client_cert",
+        Shape::Pairs,
+        Kind::Text,
+        "What the verified client certificate must say: `subject`, `common_name`, `san` or `fingerprint`, and a value.",
+    )
+    .many(),
 ];
 
 pub(super) static HMAC_AUTH: &[Row] = &[

@@ -51,6 +51,38 @@ pub(super) static TOP: &[Row] = &[
 const TLS_BLOCK: Row =
     Row::block("tls", Context::Tls, "Serve TLS, and perhaps ask clients for a certificate.").restart();
 
+const TRUSTED_PROXIES: Row = Row::new(
+    "trusted_proxies",
+    Shape::List,
+    Kind::Text,
+    "Addresses or networks of proxies that are believed when they say for whom they ask.",
+)
+.many();
+
+const CLIENT_IP_HEADER: Row = Row::word(
+    "client_ip_header",
+    Kind::OneOf(&["auto", "x-forwarded-for", "forwarded"]),
+    "auto",
+    "Header in which trusted proxies say it; `auto` takes `X-Forwarded-For`, or `Forwarded` where that is missing.",
+);
+
+const PROXY_PROTOCOL_BLOCK: Row = Row::block(
+    "proxy_protocol",
+    Context::ProxyProtocol,
+    "Balancers whose connections start with a PROXY header, version 1 or 2.",
+);
+
+const MAX_CONNECTIONS: Row =
+    Row::word("max_connections", Kind::Int(1, 1_000_000), "8192", "Most connections at a time; more have to wait.")
+        .restart();
+
+const MAX_CONNECTIONS_PER_IP: Row = Row::word(
+    "max_connections_per_ip",
+    Kind::CountOrOff,
+    "",
+    "Most connections of one address; 4096 if not given, but none for loopback, and never for trusted proxies and balancers.",
+);
+
 const TOKEN: Row = Row::new(
     "auth",
     Shape::TokenAuth,
@@ -61,8 +93,18 @@ const TOKEN: Row = Row::new(
 
 pub(super) static INGRESS: &[Row] = &[
     Row::word("listen", Kind::Address, ":8080", "Address to bind.").restart(),
-    Row::block("rate_limit", Context::RateLimit, "Limit for every route that has none of its own."),
+    Row::block(
+        "rate_limit",
+        Context::RateLimit,
+        "Limit for every route that has none of its own; a second one with `key client_ip` limits each client.",
+    )
+    .many(),
     TLS_BLOCK,
+    TRUSTED_PROXIES,
+    CLIENT_IP_HEADER,
+    PROXY_PROTOCOL_BLOCK,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_IP,
 ];
 
 pub(super) static PULL_API: &[Row] = &[
@@ -81,6 +123,11 @@ pub(super) static PULL_API: &[Row] = &[
     Row::word("max_wait", Kind::Duration, "off", "Longest wait of a dequeue; `off` for no bound.").restart(),
     Row::word("sse_keepalive", Kind::Duration, "", "Interval of keep-alive comments on streams; 15s if not given."),
     Row::word("sse_max_connection", Kind::Duration, "off", "Longest life of a stream; `off` for no bound."),
+    TRUSTED_PROXIES,
+    CLIENT_IP_HEADER,
+    PROXY_PROTOCOL_BLOCK,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_IP,
 ];
 
 pub(super) static ADMIN_API: &[Row] = &[
@@ -94,6 +141,22 @@ pub(super) static ADMIN_API: &[Row] = &[
     Row::word("prefix", Kind::Prefix, "", "Path in front of every endpoint.").restart(),
     TOKEN,
     TLS_BLOCK,
+    TRUSTED_PROXIES,
+    CLIENT_IP_HEADER,
+    PROXY_PROTOCOL_BLOCK,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_IP,
+];
+
+pub(super) static PROXY_PROTOCOL: &[Row] = &[
+    Row::new(
+        "from",
+        Shape::List,
+        Kind::Text,
+        "Addresses or networks of the balancers; others are served without a header.",
+    )
+    .many(),
+    Row::word("timeout", Kind::PositiveDuration, "5s", "Longest time for the header."),
 ];
 
 pub(super) static TLS: &[Row] = &[
@@ -113,6 +176,12 @@ pub(super) static TLS: &[Row] = &[
 pub(super) static RATE_LIMIT: &[Row] = &[
     Row::word("rps", Kind::Rate, "", "Requests a second, on average."),
     Row::word("burst", Kind::Int(1, MAX), "", "Requests at once; `rps` rounded up if not given."),
+    Row::word(
+        "key",
+        Kind::OneOf(&["client_ip"]),
+        "",
+        "`client_ip` counts for each client address (IPv6 by /64) instead of for all together.",
+    ),
 ];
 
 pub(super) static QUEUE_LIMITS: &[Row] = &[

@@ -50,7 +50,9 @@ fn service(state: &Arc<ConnState>) -> ConnService {
             metrics: Metrics::new().0,
         }),
         peer: Arc::new(Peer { addr, local: addr, tls: None }),
+        socket: addr,
         state: Arc::clone(state),
+        judged: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hookaido_http::ListenerLimits;
+use hookaido_model::config::{AddressCap, Front};
 
 use crate::site::{ExpectOne, Site, Start};
 
@@ -49,8 +50,8 @@ async fn connections_beyond_the_bound_wait_for_a_place() {
 
 #[tokio::test]
 async fn one_address_may_not_take_all_places() {
-    let limits = ListenerLimits { max_connections_per_ip: 1, ..ListenerLimits::default() };
-    let site = Start { limits, ..Start::default() }.go();
+    let front = Front { max_connections_per_ip: AddressCap::Most(1), ..Front::default() };
+    let site = Start { front, ..Start::default() }.go();
     let mut first = site.connect().await;
     first.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(first.answer().await.expect_one().body, "/1");

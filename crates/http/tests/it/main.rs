@@ -3,8 +3,10 @@
 
 mod bind;
 mod bodies;
+mod clients;
 mod drain;
 mod framing;
+mod front;
 mod limits;
 mod requests;
 mod site;

@@ -12,7 +12,7 @@ use hookaido_http::{
     Reply, Request, Response, bind, read_body, serve,
 };
 use hookaido_model::SystemClock;
-use hookaido_model::config::{AccessLog as AccessConfig, LogOutput, RuntimeLog};
+use hookaido_model::config::{AccessLog as AccessConfig, Front, LogOutput, RuntimeLog};
 use hookaido_telemetry::{AccessLog, LogHandles, Metrics, build_logs};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -134,6 +134,7 @@ pub(crate) struct Start {
     pub(crate) limits: ListenerLimits,
     pub(crate) budget: Duration,
     pub(crate) access_log: Arc<AccessLog>,
+    pub(crate) front: Front,
 }
 
 impl Default for Start {
@@ -144,6 +145,7 @@ impl Default for Start {
             limits: ListenerLimits::default(),
             budget: Duration::from_secs(10),
             access_log: Arc::new(AccessLog::disabled()),
+            front: Front::default(),
         }
     }
 }
@@ -152,7 +154,9 @@ impl Start {
     pub(crate) fn go(self) -> Site {
         let listener = bind(self.addr).unwrap();
         let addr = listener.addr();
-        let mux = Arc::new(ArcSwap::from_pointee(PrefixMux::new("ingress", Arc::new(self.service))));
+        let mux = Arc::new(ArcSwap::from_pointee(
+            PrefixMux::new("ingress", Arc::new(self.service)).behind(hookaido_http::Front::new(&self.front)),
+        ));
         let metrics = Metrics::new().0;
         let options = ListenerOptions {
             limits: self.limits,

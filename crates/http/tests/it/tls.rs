@@ -8,10 +8,10 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use bytes::Bytes;
 use hookaido_http::{
-    Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Reply, Request, Response, TlsError, bind, serve,
-    server_config,
+    Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Reply, Request, Response, ServerTls, TlsError,
+    bind, serve,
 };
-use hookaido_model::config::{ClientAuth, Tls};
+use hookaido_model::config::{ClientAuth, Front, Tls};
 use hookaido_telemetry::{AccessLog, Metrics};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A CA, and a folder with what it issued.
-struct Pki {
+pub(crate) struct Pki {
     dir: tempfile::TempDir,
-    ca: CertifiedIssuer<'static, KeyPair>,
+    pub(crate) ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Pki {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -44,16 +44,16 @@ impl Pki {
         pki
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn write(&self, name: &str, label: &str, der: &[u8]) {
+    pub(crate) fn write(&self, name: &str, label: &str, der: &[u8]) {
         let text = base64::engine::general_purpose::STANDARD.encode(der);
         std::fs::write(self.path(name), format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")).unwrap();
     }
 
-    fn issue(&self, name: &str, by: &Issuer<'_, KeyPair>) {
+    pub(crate) fn issue(&self, name: &str, by: &Issuer<'_, KeyPair>) {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
@@ -62,7 +62,7 @@ impl Pki {
         self.write(&format!("{name}.key"), "PRIVATE KEY", key.serialized_der());
     }
 
-    fn tls(&self, client_auth: ClientAuth) -> Tls {
+    pub(crate) fn tls(&self, client_auth: ClientAuth) -> Tls {
         Tls {
             cert_file: self.path("server.pem").into(),
             key_file: self.path("server.key").into(),
@@ -71,12 +71,17 @@ impl Pki {
         }
     }
 
-    /// Connects, with the named certificate if any, offering the given protocols.
-    async fn connect(&self, site: &Site, cert: Option<&str>, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
+    /// A client with the named certificate if any, offering the given protocols.
+    pub(crate) fn client_config(
+        &self,
+        cert: Option<&str>,
+        alpn: &[&[u8]],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(Path::new(&self.path("ca.pem"))).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let builder = builder.with_root_certificates(roots);
         let mut config = match cert {
             None => builder.with_no_client_auth(),
@@ -87,9 +92,33 @@ impl Pki {
             }
         };
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        let stream = TcpStream::connect(site.addr).await.unwrap();
-        TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+        Arc::new(config)
     }
+
+    /// Connects, with the named certificate if any, offering the given protocols.
+    pub(crate) async fn connect(
+        &self,
+        site: &Site,
+        cert: Option<&str>,
+        alpn: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_with(site, &self.client_config(cert, alpn, rustls::ALL_VERSIONS)).await
+    }
+
+    pub(crate) async fn connect_with(
+        &self,
+        site: &Site,
+        config: &Arc<ClientConfig>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        shake_hands(config, TcpStream::connect(site.addr).await.unwrap()).await
+    }
+}
+
+pub(crate) async fn shake_hands(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    TlsConnector::from(Arc::clone(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
 /// Answers with what it knows of the peer.
@@ -97,22 +126,36 @@ struct Who;
 
 impl Handler for Who {
     fn handle(&self, request: Request, peer: &Arc<Peer>) -> Reply {
+        if request.uri().path() == "/peer" {
+            return Reply::ready(Response::new(peer.addr.to_string().into()));
+        }
+        if request.uri().path() == "/who" {
+            let who = peer.identity().map_or("nobody".to_owned(), |identity| {
+                let names: Vec<_> = identity.names.iter().map(ToString::to_string).collect();
+                format!("{} {}", identity.subject, names.join(" "))
+            });
+            return Reply::ready(Response::new(who.into()));
+        }
         let tls = peer.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.certificates.len()));
         Reply::ready(Response::new(format!("{:?} {tls:?}", request.version()).into()))
     }
 }
 
-struct Site {
-    addr: std::net::SocketAddr,
-    config: Arc<ArcSwap<rustls::ServerConfig>>,
+pub(crate) struct Site {
+    pub(crate) addr: std::net::SocketAddr,
+    pub(crate) config: Arc<ArcSwap<ServerTls>>,
     metrics: Arc<Metrics>,
     _stop: tokio_util::sync::DropGuard,
 }
 
-fn start(tls: &Tls, limits: ListenerLimits) -> Site {
+pub(crate) fn start(tls: &Tls, limits: ListenerLimits) -> Site {
+    start_behind(tls, limits, &Front::default())
+}
+
+pub(crate) fn start_behind(tls: &Tls, limits: ListenerLimits, front: &Front) -> Site {
     let listener = bind("127.0.0.1:0").unwrap();
     let addr = listener.addr();
-    let config = Arc::new(ArcSwap::from_pointee(server_config(tls).unwrap()));
+    let config = Arc::new(ArcSwap::from_pointee(ServerTls::read(tls).unwrap()));
     let metrics = Metrics::new().0;
     let options = ListenerOptions {
         limits,
@@ -122,7 +165,9 @@ fn start(tls: &Tls, limits: ListenerLimits) -> Site {
     };
     let stop = CancellationToken::new();
     let drain = Drain { stop: stop.clone(), budget: Duration::ZERO };
-    let mux = Arc::new(ArcSwap::from_pointee(PrefixMux::new("ingress", Arc::new(Who))));
+    let mux = Arc::new(ArcSwap::from_pointee(
+        PrefixMux::new("ingress", Arc::new(Who)).behind(hookaido_http::Front::new(front)),
+    ));
     TaskTracker::new().spawn(serve(listener, mux, options, drain));
     Site { addr, config, metrics, _stop: stop.drop_guard() }
 }
@@ -136,11 +181,11 @@ async fn ask_http1(stream: std::io::Result<TlsStream<TcpStream>>) -> Option<Stri
     answer.rsplit_once("\r\n\r\n").map(|(_, body)| body.to_owned())
 }
 
-async fn ask_http2(stream: TlsStream<TcpStream>) -> String {
+pub(crate) async fn ask_http2(stream: TlsStream<TcpStream>, path: &str) -> String {
     let (mut sender, conn) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     TaskTracker::new().spawn(conn);
-    let request = http::Request::get("https://localhost/x").body(Empty::<Bytes>::new()).unwrap();
+    let request = http::Request::get(format!("https://localhost{path}")).body(Empty::<Bytes>::new()).unwrap();
     let answer = sender.send_request(request).await.unwrap();
     String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
@@ -153,7 +198,7 @@ async fn alpn_chooses_the_protocol() {
     assert_eq!(ask_http1(pki.connect(&site, None, &[]).await).await.as_deref(), Some(http1));
     assert_eq!(ask_http1(pki.connect(&site, None, &[b"http/1.1"]).await).await.as_deref(), Some(http1));
     let stream = pki.connect(&site, None, &[b"h2", b"http/1.1"]).await.unwrap();
-    assert_eq!(ask_http2(stream).await, "HTTP/2.0 Some((Some(\"localhost\"), 0))");
+    assert_eq!(ask_http2(stream, "/x").await, "HTTP/2.0 Some((Some(\"localhost\"), 0))");
 }
 
 #[tokio::test]
@@ -185,7 +230,7 @@ async fn a_new_certificate_serves_new_connections() {
         |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec();
     let before = shown(&pki.connect(&site, None, &[]).await.unwrap());
     pki.issue("server", &pki.ca);
-    site.config.store(Arc::new(server_config(&pki.tls(ClientAuth::None)).unwrap()));
+    site.config.store(Arc::new(ServerTls::read(&pki.tls(ClientAuth::None)).unwrap()));
     assert_ne!(shown(&pki.connect(&site, None, &[]).await.unwrap()), before);
 }
 
@@ -204,11 +249,11 @@ async fn files_that_do_not_fit_are_named() {
     let pki = Pki::new();
     let fine = pki.tls(ClientAuth::None);
     let missing = Tls { cert_file: "no/such.pem".into(), ..fine.clone() };
-    assert!(matches!(server_config(&missing), Err(TlsError::Read { path, .. }) if &*path == "no/such.pem"));
+    assert!(matches!(ServerTls::read(&missing), Err(TlsError::Read { path, .. }) if &*path == "no/such.pem"));
     let no_cert = Tls { cert_file: fine.key_file.clone(), ..fine.clone() };
-    assert!(matches!(server_config(&no_cert), Err(TlsError::NoCertificate { .. })));
+    assert!(matches!(ServerTls::read(&no_cert), Err(TlsError::NoCertificate { .. })));
     let other_key = Tls { key_file: pki.path("client.key").into(), ..fine.clone() };
-    assert!(matches!(server_config(&other_key), Err(TlsError::Unusable { .. })));
+    assert!(matches!(ServerTls::read(&other_key), Err(TlsError::Unusable { .. })));
     let no_ca = Tls { client_ca: None, client_auth: ClientAuth::RequireAndVerify, ..fine };
-    assert!(matches!(server_config(&no_ca), Err(TlsError::NoClientCa)));
+    assert!(matches!(ServerTls::read(&no_ca), Err(TlsError::NoClientCa)));
 }

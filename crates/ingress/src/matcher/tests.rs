@@ -12,7 +12,7 @@ fn takes(conditions: &Match, uri: &str, headers: &[(&'static str, &'static str)]
     for (name, value) in headers {
         map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    Matcher::new(conditions).unwrap().takes(Seen { uri: &uri, headers: &map, ip })
+    Matcher::new(conditions).unwrap().takes(Seen { uri: &uri, headers: &map, ip, identity: None })
 }
 
 #[test]

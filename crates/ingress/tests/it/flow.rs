@@ -71,7 +71,7 @@ async fn every_target_of_a_route_gets_the_message() {
 async fn a_route_without_lane_is_not_built() {
     let world = World::new();
     let routes = [route("/a")];
-    let ingress = hookaido_model::config::Ingress { listen: String::new(), tls: None, rate_limit: None };
+    let ingress = world.ingress();
     let parts = hookaido_ingress::Parts {
         ingress: &ingress,
         adaptive_backpressure: &world.adaptive_backpressure,

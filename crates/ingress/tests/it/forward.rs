@@ -105,3 +105,26 @@ async fn the_body_is_measured_first_and_passed_on_as_far_as_the_route_says() {
         assert_eq!(world.stored("/a").await[0].body, body.as_bytes());
     }
 }
+
+#[tokio::test]
+async fn behind_trusted_proxies_the_server_learns_the_true_client_only() {
+    let mut world = World::new();
+    let forged = [("X-Forwarded-For", "6.6.6.6, 10.0.0.1"), ("Forwarded", "for=6.6.6.6")];
+    let asked_for = |world: &World| {
+        let question = world.asked.questions().remove(0);
+        ["x-forwarded-for", "forwarded"].map(|name| {
+            question.headers.get_all(name).iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let table = world.table(&[asking("/a", &[], None)]).await;
+    world.asked.say(204, &[]);
+    assert_eq!(status(&table, post("/a", &forged, "")).await, 202);
+    assert_eq!(asked_for(&world), [["6.6.6.6, 10.0.0.1"], ["for=6.6.6.6"]], "nothing is known of proxies");
+
+    world.front.trusted_proxies = vec![("10.0.0.0".parse().unwrap(), 8)];
+    let table = world.table(&[asking("/a", &[], None)]).await;
+    world.asked.say(204, &[]);
+    let response = send_from(&table, post("/a", &forged, ""), "198.51.100.7").await;
+    assert_eq!(response.status().as_u16(), 202);
+    assert_eq!(asked_for(&world), [vec!["198.51.100.7".to_owned()], vec![]]);
+}

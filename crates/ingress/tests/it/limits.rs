@@ -89,6 +89,42 @@ async fn balances_outlive_a_reload_that_does_not_change_them() {
 }
 
 #[tokio::test]
+async fn each_client_has_a_limit_beside_the_one_of_all() {
+    let mut world = World::new();
+    (world.rate_limit, world.client_limit) = (slow(4), slow(2));
+    let own = Route { client_limit: slow(1), ..route("/own") };
+    let table = world.table(&[own.clone(), route("/a"), route("/b")]).await;
+    let from = async |table: &Arc<_>, path: &str, address: &str| {
+        send_from(table, post(path, &[], ""), address).await.status().as_u16()
+    };
+    // Over all routes two for each client, and what is too much costs the others nothing.
+    for (path, want) in [("/a", 202), ("/b", 202), ("/a", 429), ("/a", 429), ("/b", 429)] {
+        assert_eq!(from(&table, path, "2001:db8::1").await, want, "{path}");
+    }
+    assert_eq!(from(&table, "/a", "2001:db8::2").await, 429, "the same /64");
+    assert_eq!(from(&table, "/a", "2001:db8:0:1::1").await, 202);
+    // The limit of a route replaces the one over all routes, for each client too.
+    assert_eq!(from(&table, "/own", "2001:db8::1").await, 202);
+    assert_eq!(from(&table, "/own", "2001:db8::1").await, 429);
+    assert_eq!(from(&table, "/own", "198.51.100.7").await, 429, "that of all is used up");
+    let response = send_from(&table, post("/own", &[], ""), "2001:db8::1").await;
+    let seconds: u64 = header(&response, "retry-after").unwrap().parse().unwrap();
+    assert!((1..=100).contains(&seconds), "{seconds}");
+    assert_eq!(world.state.limited_clients(), 4);
+
+    // A reload keeps balances whose settings are the same.
+    world.rate_limit = None;
+    let reloaded = world.table(&[route("/new"), Route { client_limit: slow(2), ..own }, route("/a")]).await;
+    drop(table);
+    assert_eq!(from(&reloaded, "/a", "2001:db8::1").await, 429);
+    assert_eq!(from(&reloaded, "/own", "2001:db8::1").await, 202, "another limit begins anew");
+    world.state.trim_clients();
+    assert!(world.state.limited_clients() > 0, "nobody's balance is full yet");
+    drop(reloaded);
+    assert_eq!(world.state.limited_clients(), 0);
+}
+
+#[tokio::test]
 async fn a_full_queue_is_told_with_503_and_fan_out_is_all_or_nothing() {
     let world = World::with_limits(QueueLimits { max_depth: Some(2), drop_policy: DropPolicy::Reject });
     let table = world.table(&[fan_out("/three", &["http://1/", "http://2/", "http://3/"]), route("/a")]).await;

@@ -11,7 +11,7 @@ use hookaido_auth::{FixedSecrets, SecretPools};
 use hookaido_http::{ByteBudget, Peer, Request, RequestBody, Response};
 use hookaido_ingress::{BuildError, Parts, State, Table, handle};
 use hookaido_model::config::{
-    AdaptiveBackpressure, Channel, Delivery, DropPolicy, HttpDelivery, Ingress, IngressAuth, Match, PullRoute,
+    AdaptiveBackpressure, Channel, Delivery, DropPolicy, Front, HttpDelivery, Ingress, IngressAuth, Match, PullRoute,
     QueueBackend, QueueLimits, RateLimit, Retention, Retentions, Route, RoutePublish, RouteWork, Transport,
 };
 use hookaido_model::{Clock, Lane, ManualClock, Redelivery, RetryPolicy, UnixMillis};
@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) state: Arc<State>,
     pub(crate) tasks: TaskTracker,
     pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) client_limit: Option<RateLimit>,
+    pub(crate) front: Front,
     pub(crate) pools: SecretPools,
     pub(crate) adaptive_backpressure: AdaptiveBackpressure,
     /// Who is asked by routes with `auth forward`.
@@ -73,6 +75,8 @@ impl World {
             state: State::new(ByteBudget::new(1 << 20), tasks.clone()),
             tasks,
             rate_limit: None,
+            client_limit: None,
+            front: Front::default(),
             pools: SecretPools::default(),
             adaptive_backpressure: pressure_off(),
             asked: asked::Asked::default(),
@@ -92,7 +96,7 @@ impl World {
         let lane = |route: &str, target: &str| -> Option<Arc<Lane>> {
             lanes.iter().find(|lane| *lane.route == *route && *lane.target == *target).cloned()
         };
-        let ingress = Ingress { listen: ":8080".to_owned(), tls: None, rate_limit: self.rate_limit };
+        let ingress = self.ingress();
         let parts = Parts {
             ingress: &ingress,
             adaptive_backpressure: &self.adaptive_backpressure,
@@ -106,6 +110,16 @@ impl World {
             state: &self.state,
         };
         Table::build(&parts).map(Arc::new)
+    }
+
+    pub(crate) fn ingress(&self) -> Ingress {
+        Ingress {
+            listen: ":8080".to_owned(),
+            tls: None,
+            rate_limit: self.rate_limit,
+            client_limit: self.client_limit,
+            front: self.front.clone(),
+        }
     }
 
     pub(crate) async fn table(&self, routes: &[Route]) -> Arc<Table> {
@@ -158,6 +172,7 @@ pub(crate) fn route(path: &str) -> Route {
         matches: Match::default(),
         auth: IngressAuth::None,
         rate_limit: None,
+        client_limit: None,
         max_body: 1 << 20,
         max_headers: 1 << 16,
         publish: RoutePublish { enabled: true, direct: true, managed: true },
@@ -198,6 +213,12 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 
 pub(crate) fn peer() -> Arc<Peer> {
     Arc::new(Peer { addr: "192.0.2.7:4711".parse().unwrap(), local: "192.0.2.1:8080".parse().unwrap(), tls: None })
+}
+
+/// The same from another address.
+pub(crate) async fn send_from(table: &Arc<Table>, request: Request, address: &str) -> Response {
+    let addr = std::net::SocketAddr::new(address.parse().unwrap(), 4711);
+    handle(table, request, &Arc::new(Peer { addr, ..(*peer()).clone() })).await
 }
 
 pub(crate) async fn send(table: &Arc<Table>, request: Request) -> Response {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RateLimit;
+use super::{Front, RateLimit};
 use crate::SecretRef;
 
 /// `ingress { ... }`.
@@ -15,6 +15,10 @@ pub struct Ingress {
     pub tls: Option<Tls>,
     /// Limit over all routes.
     pub rate_limit: Option<RateLimit>,
+    /// Limit of each client over all routes (`rate_limit { key client_ip }`).
+    pub client_limit: Option<RateLimit>,
+    /// What stands in front.
+    pub front: Front,
 }
 
 /// `pull_api { ... }`.
@@ -32,6 +36,8 @@ pub struct PullApi {
     pub auth_tokens: Vec<SecretRef>,
     /// Bounds of what one request may ask for.
     pub limits: PullLimits,
+    /// What stands in front.
+    pub front: Front,
 }
 
 /// Bounds and defaults of pull requests.
@@ -66,6 +72,8 @@ pub struct AdminApi {
     pub prefix: String,
     /// Empty means no authentication, which the compiler allows on loopback only.
     pub auth_tokens: Vec<SecretRef>,
+    /// What stands in front.
+    pub front: Front,
 }
 
 /// `tls { ... }`.
@@ -95,4 +103,12 @@ pub enum ClientAuth {
     VerifyIfGiven = 3,
     /// Required and verified.
     RequireAndVerify = 4,
+}
+
+impl ClientAuth {
+    /// Whether a certificate that a client shows has been verified against the CAs.
+    #[must_use]
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Delivery, IngressAuth, RateLimit};
+use super::{ClientCertRule, Delivery, IngressAuth, RateLimit};
 use crate::{Redelivery, SecretRef};
 
 /// One route.
@@ -20,6 +20,8 @@ pub struct Route {
     pub auth: IngressAuth,
     /// Limit of this route.
     pub rate_limit: Option<RateLimit>,
+    /// Limit of each client on this route (`rate_limit { key client_ip }`).
+    pub client_limit: Option<RateLimit>,
     /// Body limit in bytes.
     pub max_body: u64,
     /// Header limit in bytes.
@@ -96,8 +98,10 @@ pub struct Match {
     pub query: Vec<(String, String)>,
     /// Parameters that must be there.
     pub query_exists: Vec<String>,
-    /// The peer must be in one of these networks: address and prefix length.
+    /// The client must be in one of these networks: address and prefix length.
     pub remote_ips: Vec<(IpAddr, u8)>,
+    /// What its verified certificate must say.
+    pub client_certs: Vec<ClientCertRule>,
 }
 
 /// A host name, or `*.` with a domain.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use hookaido_auth::FixedSecrets;
 use hookaido_http::{Body, ByteBudget, Request, RequestBody, Response};
 use hookaido_model::config::{
-    AccessLog, AdaptiveBackpressure, AdminApi, Channel, Config, DropPolicy, Egress, Ingress, IngressAuth, LogOutput,
-    Match, Observability, PublishPolicy, PullApi, PullLimits, PullRoute, QueueBackend, QueueLimits, Retention,
-    Retentions, Route, RoutePublish, RouteWork, RuntimeLog, TrendSignals,
+    AccessLog, AdaptiveBackpressure, AdminApi, Channel, Config, DropPolicy, Egress, Front, Ingress, IngressAuth,
+    LogOutput, Match, Observability, PublishPolicy, PullApi, PullLimits, PullRoute, QueueBackend, QueueLimits,
+    Retention, Retentions, Route, RoutePublish, RouteWork, RuntimeLog, TrendSignals,
 };
 use hookaido_model::{Content, JsonMap, Lane, ManualClock, Redelivery, SecretRef, State, UnixMillis};
 use hookaido_pull::{Parts, Table, handle};
@@ -70,6 +70,7 @@ impl World {
             grpc_listen: None,
             auth_tokens: refs(token),
             limits: self.limits.clone(),
+            front: Front::default(),
         };
         let parts = Parts {
             config: &config(Some(api), routes),
@@ -182,6 +183,7 @@ fn route(path: &str, token: &str) -> Route {
         matches: Match::default(),
         auth: IngressAuth::None,
         rate_limit: None,
+        client_limit: None,
         max_body: 1 << 20,
         max_headers: 1 << 16,
         publish: RoutePublish { enabled: true, direct: true, managed: true },
@@ -204,12 +206,22 @@ fn keep_all() -> Retentions {
     Retentions { queued: off, delivered: off, dead: off, attempts: off, prune_interval: Duration::from_secs(60) }
 }
 
+fn ingress() -> Ingress {
+    Ingress { listen: ":8080".to_owned(), tls: None, rate_limit: None, client_limit: None, front: Front::default() }
+}
+
 /// All of a configuration that is not pulled from is empty or off.
 fn config(pull_api: Option<PullApi>, routes: Vec<Route>) -> Config {
     Config {
-        ingress: Ingress { listen: ":8080".to_owned(), tls: None, rate_limit: None },
+        ingress: ingress(),
         pull_api,
-        admin_api: AdminApi { listen: ":2019".to_owned(), tls: None, prefix: String::new(), auth_tokens: Vec::new() },
+        admin_api: AdminApi {
+            listen: ":2019".to_owned(),
+            tls: None,
+            prefix: String::new(),
+            auth_tokens: Vec::new(),
+            front: Front::default(),
+        },
         queue_limits: no_limit(),
         retentions: keep_all(),
         backend: QueueBackend::Memory,

@@ -14,6 +14,8 @@ use super::sink::Sink;
 
 /// Longest path that is written.
 const MAX_PATH: usize = 2048;
+/// Longest text of a client certificate that is written.
+const MAX_CERT: usize = 512;
 
 /// What is said about a request.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +32,31 @@ pub struct AccessLine<'a> {
     pub bytes: u64,
     /// From the end of the request head to the answer.
     pub duration: Duration,
-    /// The peer.
+    /// The client. Port 0 stands for one that is not known, and is left out.
     pub remote: SocketAddr,
+    /// The proxy or balancer that the request came through, where `remote` is what that has told.
+    pub via: Option<SocketAddr>,
+    /// The client certificate.
+    pub client: ClientLine<'a>,
+}
+
+/// What is said about a client certificate.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum ClientLine<'a> {
+    /// There is none.
+    #[default]
+    None,
+    /// There is one that nobody has checked; what it says is worth nothing, so none of it is written.
+    Unverified,
+    /// There is one of the CAs of the listener. Texts are cut after 512 bytes.
+    Verified {
+        /// Distinguished name.
+        subject: &'a str,
+        /// Alternative names with their kinds.
+        names: &'a [String],
+        /// SHA-256, in hexadecimal digits.
+        fingerprint: &'a str,
+    },
 }
 
 /// The access log. Shared by all listeners; whether and where it writes may change at any time.
@@ -101,8 +126,7 @@ impl AccessLine<'_> {
         out.extend_from_slice(b"\",\"method\":");
         json::string(out, self.method);
         out.extend_from_slice(b",\"path\":");
-        let end = self.path.floor_char_boundary(MAX_PATH);
-        json::string(out, self.path.get(..end).unwrap_or_default());
+        json::string(out, cut(self.path, MAX_PATH));
         out.extend_from_slice(b",\"status\":");
         json::number(out, self.status);
         out.extend_from_slice(b",\"bytes\":");
@@ -110,7 +134,40 @@ impl AccessLine<'_> {
         out.extend_from_slice(b",\"duration\":");
         json::number(out, u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX));
         out.extend_from_slice(b",\"remote_addr\":");
-        json::display(out, self.remote);
+        match self.remote.port() {
+            0 => json::display(out, self.remote.ip()),
+            _ => json::display(out, self.remote),
+        }
+        if let Some(via) = self.via {
+            out.extend_from_slice(b",\"via\":");
+            json::display(out, via);
+        }
+        self.client.format(out);
         out.extend_from_slice(b"}\n");
     }
+}
+
+impl ClientLine<'_> {
+    fn format(&self, out: &mut Vec<u8>) {
+        let (subject, names, fingerprint) = match *self {
+            Self::None => return,
+            Self::Unverified => return out.extend_from_slice(b",\"client_cert\":\"unverified\""),
+            Self::Verified { subject, names, fingerprint } => (subject, names, fingerprint),
+        };
+        out.extend_from_slice(b",\"client_cert\":\"verified\",\"client_subject\":");
+        json::string(out, cut(subject, MAX_CERT));
+        out.extend_from_slice(b",\"client_san\":[");
+        for (at, name) in names.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            json::string(out, cut(name, MAX_CERT));
+        }
+        out.extend_from_slice(b"],\"client_fingerprint\":");
+        json::string(out, fingerprint);
+    }
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default()
 }

@@ -9,14 +9,14 @@ const ACCEPTED: Family = family("hookaido_http_connections_total", "Connections 
 const REFUSED: Family =
     family("hookaido_http_refused_total", "Connections or requests refused below the services, by reason.");
 
-const REASONS: [&str; 5] = ["accept", "per_ip", "tls", "malformed", "panic"];
+const REASONS: [&str; 7] = ["accept", "per_ip", "tls", "malformed", "panic", "proxy_header", "client_cert"];
 
 /// Connections of the listeners.
 #[derive(Debug)]
 pub struct HttpMetrics {
     active: Level64,
     accepted: Count,
-    refused: [Count; 5],
+    refused: [Count; 7],
 }
 
 impl HttpMetrics {
@@ -70,6 +70,16 @@ impl HttpMetrics {
     /// A handler panicked and the request was answered with 500.
     pub fn panicked(&self) {
         self.refuse(4);
+    }
+
+    /// A balancer sent no PROXY header, a malformed one, or not in time.
+    pub fn proxy_header_failed(&self) {
+        self.refuse(5);
+    }
+
+    /// A request on a connection whose client certificate is no longer accepted.
+    pub fn client_cert_refused(&self) {
+        self.refuse(6);
     }
 
     fn refuse(&self, reason: usize) {

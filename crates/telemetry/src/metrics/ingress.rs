@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cell::{Count, Family, Registry, family};
+use super::cell::{Count, Family, Level64, Registry, family};
 
 const ACCEPTED: Family = family("hookaido_ingress_accepted_total", "Requests that were stored and answered with 202.");
 const REJECTED: Family = family("hookaido_ingress_rejected_total", "Requests that were refused, for whatever reason.");
@@ -18,6 +18,11 @@ const PRESSURE: Family = family(
 );
 const PRESSURE_APPLIED: Family =
     family("hookaido_ingress_adaptive_backpressure_applied_total", "Requests refused by adaptive backpressure.");
+
+const CLIENTS: Family = family(
+    "hookaido_ingress_rate_limit_clients",
+    "Clients whose rate is being limited each by itself, over all limits.",
+);
 
 /// Why ingress refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +114,7 @@ pub struct IngressMetrics {
     pressure_applied: Count,
     by_reason: [[Count; 9]; 8],
     by_pressure: [Count; 6],
+    clients: Level64,
 }
 
 /// Values at one moment.
@@ -130,7 +136,10 @@ pub struct IngressCounts {
 
 impl IngressMetrics {
     pub(crate) fn new(registry: &Arc<Registry>) -> Self {
+        let clients = Level64::default();
+        registry.export_level(CLIENTS, &[], &clients);
         Self {
+            clients,
             accepted: registry.count(ACCEPTED, &[]),
             enqueued: registry.count(ENQUEUED, &[]),
             rejected: registry.count(REJECTED, &[]),
@@ -160,6 +169,11 @@ impl IngressMetrics {
                 count.add(1);
             }
         }
+    }
+
+    /// How many clients are remembered because their rate is limited.
+    pub fn set_rate_limit_clients(&self, clients: u64) {
+        self.clients.set(clients);
     }
 
     /// The present values.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hookaido_model::config::{AccessLog as AccessConfig, LogLevel, LogOutput, RuntimeLog};
 use hookaido_model::{ManualClock, UnixMillis};
 use hookaido_telemetry::log::layer::JsonLayer;
-use hookaido_telemetry::{AccessLine, LogError, LogHandles, build_logs};
+use hookaido_telemetry::{AccessLine, ClientLine, LogError, LogHandles, build_logs};
 use serde_json::{Value, json};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -44,6 +44,8 @@ fn a_line(path: &str) -> AccessLine<'_> {
         bytes: 20,
         duration: Duration::from_nanos(1_435_745),
         remote: "127.0.0.1:48424".parse().unwrap(),
+        via: None,
+        client: ClientLine::None,
     }
 }
 
@@ -166,6 +168,27 @@ fn a_request_is_a_line() {
                 "method": "POST", "path": "/hooks/a\"b", "status": 202, "bytes": 20, "duration": 1_435_745,
                 "remote_addr": "127.0.0.1:48424"})]
     );
+}
+
+#[test]
+fn a_line_says_who_came_through_whom_and_with_which_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("access.log");
+    let (handles, _layer) = logs(&runtime(&path, None), &access(&path, true), None);
+    let names = ["uri:spiffe://c/\"x\"".to_owned(), "dns:".to_owned() + &"n".repeat(600)];
+    let verified = ClientLine::Verified { subject: "CN=a\\,b", names: &names, fingerprint: "ab" };
+    let (remote, via) = ("198.51.100.7:0".parse().unwrap(), Some("10.0.0.1:80".parse().unwrap()));
+    handles.access().write(&AccessLine { remote, via, client: verified, ..a_line("/") });
+    handles.access().write(&AccessLine { client: ClientLine::Unverified, ..a_line("/") });
+    handles.flush(WAIT);
+    let lines = lines(&path);
+    let member = |line: usize, name: &str| lines[line].get(name).cloned().unwrap_or_default();
+    assert_eq!((member(0, "remote_addr"), member(0, "via")), ("198.51.100.7".into(), "10.0.0.1:80".into()));
+    assert_eq!(member(0, "client_cert"), "verified");
+    assert_eq!((member(0, "client_subject"), member(0, "client_fingerprint")), ("CN=a\\,b".into(), "ab".into()));
+    assert_eq!(member(0, "client_san")[0], names[0]);
+    assert_eq!(member(0, "client_san")[1].as_str().unwrap().len(), 512);
+    assert_eq!((member(1, "client_cert"), member(1, "client_subject")), ("unverified".into(), Value::Null));
 }
 
 #[test]
