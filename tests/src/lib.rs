@@ -5,6 +5,7 @@
 //! carries one out. Sockets are blocking and the bytes on them are our own, because the scenarios are about exactly
 //! those bytes. Nothing here knows how the server works inside.
 
+pub mod authority;
 pub mod binary;
 pub mod client;
 pub mod clock;

@@ -61,7 +61,7 @@ fn params(name: &str, hosts: &[&str]) -> Result<CertificateParams, rcgen::Error>
 }
 
 /// RFC 7468: base64 in lines of 64 characters.
-fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     let text: Vec<char> = STANDARD.encode(der).chars().collect();
     let lines: String = text.chunks(64).flat_map(|line| line.iter().copied().chain(['\n'])).collect();
     format!("-----BEGIN {label}-----\n{lines}-----END {label}-----\n")
