@@ -1,5 +1,4 @@
 //! Certificates that change under load, identities that end with their CA, and as many connections as the system allows.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests may stop at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;
