@@ -49,7 +49,7 @@ pub(crate) enum ProxyError {
     Broken(#[from] io::Error),
 }
 
-/// Reads a header.
+/// Reads a header, and not a byte more.
 pub(crate) async fn read_header<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Said, ProxyError> {
     let mut head = [0; SHORTEST];
     let (first, others) = head.split_at_mut(1);

@@ -4,6 +4,7 @@
 //! `make interop` runs this; a plain `cargo test` only says so, because none of those tools is needed to build. A tool
 //! or registry that is not there skips its checks, by name; a check that does not hold fails the run.
 
+mod edge;
 mod setup;
 mod signatures;
 mod signers;
@@ -29,8 +30,13 @@ pub(crate) struct Report {
 
 type Area = (&'static str, fn(&mut Report, &std::path::Path) -> Attempt<()>);
 
-const AREAS: [Area; 4] =
-    [("signatures", signatures::check), ("workers", workers::check), ("tls", tls::check), ("signers", signers::check)];
+const AREAS: [Area; 5] = [
+    ("signatures", signatures::check),
+    ("workers", workers::check),
+    ("tls", tls::check),
+    ("edge", edge::check),
+    ("signers", signers::check),
+];
 
 fn main() -> ExitCode {
     if settings::variable("HOOKAIDO_INTEROP").is_none() {

@@ -138,20 +138,20 @@ fn curl(site: &Site, options: &[&str]) -> Attempt<String> {
     Post { url, headers: vec![], body: b"hi", options }.send(site.dir())
 }
 
-fn answered(site: &Site, options: &[&str], wanted: &str) -> Attempt<()> {
+pub(crate) fn answered(site: &Site, options: &[&str], wanted: &str) -> Attempt<()> {
     let seen = curl(site, options)?;
     if seen.starts_with(wanted) { Ok(()) } else { fail(format!("wanted {wanted:?}, saw {seen:?}")) }
 }
 
 /// The handshake breaks off, so there is no answer; curl's code depends on when it notices.
-fn refused(site: &Site, options: &[&str]) -> Attempt<()> {
+pub(crate) fn refused(site: &Site, options: &[&str]) -> Attempt<()> {
     let seen = curl(site, options)?;
     let broken = seen.contains(" 000") && !seen.starts_with("0 ") && !seen.starts_with("28 ");
     if broken { Ok(()) } else { fail(format!("wanted a broken handshake, saw {seen:?}")) }
 }
 
 /// A verified session with a request inside; where there is `alert`, none at all but that alert.
-fn s_client(site: &Site, options: &[&str], alert: Option<&str>) -> Attempt<()> {
+pub(crate) fn s_client(site: &Site, options: &[&str], alert: Option<&str>) -> Attempt<()> {
     let fixed = ["s_client", "-quiet", "-verify_return_error", "-verify_ip", "127.0.0.1", "-connect"];
     let tool = Tool::new("openssl").args(fixed).arg(site.at("ingress")?).args(options);
     let ran = tool.input(REQUEST).run()?;

@@ -119,6 +119,28 @@ async fn a_connection_is_judged_again_when_the_cas_change() {
     assert_eq!(who(&mut nobody).await, Some((200, "nobody".to_owned())));
 }
 
+/// As a whole, over HTTP/2: the request is answered, then the connection ends.
+#[tokio::test]
+async fn a_connection_of_http2_is_judged_again_too() {
+    let pki = Pki::new();
+    let tls = pki.tls(ClientAuth::RequireAndVerify);
+    let site = start(&tls, ListenerLimits::default());
+    let stream = pki.connect(&site, Some("client"), &[b"h2"]).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, conn) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.unwrap();
+    let ended = tokio::runtime::Handle::current().spawn(conn);
+    let mut ask = async || {
+        let request = http::Request::get("https://localhost/who").body(http_body_util::Empty::<bytes::Bytes>::new());
+        sender.send_request(request.unwrap()).await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask().await, 200);
+    pki.write("other-ca.pem", "CERTIFICATE", other_ca().der());
+    exchange(&site, &Tls { client_ca: Some(pki.path("other-ca.pem").into()), ..tls });
+    assert_eq!(ask().await, 421);
+    ended.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn files_with_the_same_content_are_the_same() {
     let pki = Pki::new();
