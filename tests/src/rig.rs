@@ -36,6 +36,8 @@ pub struct Rig {
     pub db: PathBuf,
     /// What the server logs from; `info` as a rule.
     pub log_level: &'static str,
+    /// More variables of the server, from its next start on.
+    pub environment: Vec<(String, String)>,
     /// A program and its arguments that run the server; none as a rule.
     prefix: Vec<String>,
     folder: TempDir,
@@ -64,6 +66,7 @@ impl Rig {
             server: Server::new(&program, folder.path()),
             db: folder.path().join("hookaido.db"),
             log_level: "info",
+            environment: vec![],
             prefix,
             folder,
         };
@@ -113,7 +116,9 @@ impl Rig {
         args.extend([text(&files::path(self.dir(), "config")), "--db".to_owned(), text(&self.db)]);
         let dir = text(self.dir());
         let environment = [("PATH", settings::search_path()), ("HOME", dir.clone()), ("TMPDIR", dir)];
-        self.server.start(&args, &environment.map(|(name, value)| (name.to_owned(), value)))
+        let mut environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        environment.extend(self.environment.iter().cloned());
+        self.server.start(&args, &environment)
     }
 
     /// Waits for the server to end by itself and yields its exit code.
