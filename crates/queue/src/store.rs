@@ -4,6 +4,8 @@
 //! Everything above (waiting, wake-ups, retention cadence) is written once, in [`crate::Queue`]. Every store passes
 //! [`crate::conformance`].
 
+mod query;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -12,10 +14,11 @@ use std::sync::Arc;
 
 use hookaido_model::config::{DropPolicy, QueueLimits, Retentions};
 use hookaido_model::{
-    Attempt, AttemptOutcome, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, Redelivery, State,
-    UnixMillis,
+    Attempt, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, Move, Redelivery, State, UnixMillis,
 };
 use smallvec::SmallVec;
+
+pub use self::query::{AttemptQuery, LaneStats, ListQuery, Stats};
 
 /// The answer of a store; ready once the transaction is committed. Dropping it does not undo the operation.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -358,64 +361,6 @@ pub struct Transition {
 pub struct Transitioned {
     /// The messages that changed.
     pub changed: Vec<EnvelopeId>,
-}
-
-/// Which messages to list.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    /// Only these; all others conditions hold too.
-    pub ids: Option<Vec<EnvelopeId>>,
-    /// Exact route.
-    pub route: Option<Arc<str>>,
-    /// Exact target.
-    pub target: Option<Arc<str>>,
-    /// Any of these; empty for all.
-    pub states: Vec<State>,
-    /// Received strictly before.
-    pub before: Option<UnixMillis>,
-    /// The oldest first instead of the newest first; by time of receipt, then in order of arrival.
-    pub oldest_first: bool,
-    /// At most this many.
-    pub limit: u32,
-    /// With body, headers and trace.
-    pub content: bool,
-}
-
-/// Which attempts to list.
-#[derive(Clone, Debug, Default)]
-pub struct AttemptQuery {
-    /// Of this message.
-    pub event_id: Option<EnvelopeId>,
-    /// Exact route.
-    pub route: Option<Arc<str>>,
-    /// Exact target.
-    pub target: Option<Arc<str>>,
-    /// With this outcome.
-    pub outcome: Option<AttemptOutcome>,
-    /// Made strictly before.
-    pub before: Option<UnixMillis>,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// Counts and ages.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Every lane that was ever used, in order of its id.
-    pub lanes: Vec<LaneStats>,
-}
-
-/// Counts and ages of a lane.
-#[derive(Clone, Debug)]
-pub struct LaneStats {
-    /// Which.
-    pub lane: Arc<Lane>,
-    /// Messages by [`State::code`].
-    pub counts: [u64; 5],
-    /// Receipt of the oldest queued message.
-    pub oldest_queued_received_at: Option<UnixMillis>,
-    /// The earliest time at which a queued message is ready.
-    pub earliest_queued_next_run_at: Option<UnixMillis>,
 }
 
 /// What to remove.
