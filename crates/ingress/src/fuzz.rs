@@ -68,7 +68,12 @@ pub fn host(bytes: &[u8]) {
     let headers = HeaderMap::from_iter([(HOST, value)]);
     let takes = |pattern: &str| {
         let conditions = Match { hosts: vec![HostPattern(pattern.to_owned())], ..Match::default() };
-        let seen = Seen { uri: &Uri::from_static("/"), headers: &headers, ip: std::net::Ipv4Addr::LOCALHOST.into() };
+        let seen = Seen {
+            uri: &Uri::from_static("/"),
+            headers: &headers,
+            ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            identity: None,
+        };
         Matcher::new(&conditions).is_ok_and(|matcher| matcher.takes(seen))
     };
     let text = bytes.to_ascii_lowercase();
