@@ -1,10 +1,18 @@
 //! What must hold of any bytes that a peer sends. Property tests and the fuzz targets call the same functions.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use futures_util::FutureExt as _;
+use hookaido_model::Networks;
+use hookaido_model::config::ClientIpHeader;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use crate::guard::scanned;
 use crate::json::{Object, parse_object};
 use crate::path::{clean_path, escapes_are_valid};
+use crate::proxy::read_header;
+use crate::{Identity, TrustedProxies};
 
 /// A cleaned path has a slash in front, none at its end and no segment that says nothing; it is clean.
 ///
@@ -71,6 +79,50 @@ pub fn json_body(bytes: &[u8]) {
             assert_eq!(ids, body.items.into_iter().map(|Object(item)| item.id).collect::<Vec<_>>());
         }
     }
+}
+
+/// Whatever a sender writes, the address that the nearest proxy has added counts.
+///
+/// # Panics
+/// If it does not hold.
+pub fn forwarded(bytes: &[u8]) {
+    let networks = Networks::new(&[(IpAddr::V4(Ipv4Addr::LOCALHOST), 8)]);
+    let proxies = TrustedProxies::new(networks, ClientIpHeader::Auto);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 80));
+    let client = IpAddr::from([198, 51, 100, 7]);
+    for (name, added) in [("x-forwarded-for", format!(",{client}")), ("forwarded", format!(",for={client}"))] {
+        let name = HeaderName::from_static(name);
+        let headers =
+            |value: &[u8]| HeaderValue::from_bytes(value).map(|value| HeaderMap::from_iter([(name.clone(), value)]));
+        let (Ok(alone), Ok(appended)) = (headers(bytes), headers(&[bytes, added.as_bytes()].concat())) else { return };
+        let _whoever = proxies.client(peer, &alone);
+        assert_eq!(proxies.client(peer, &appended).map(|addr| addr.ip()), Some(client), "{appended:?}");
+    }
+}
+
+/// A PROXY header ends where it says, whatever follows.
+///
+/// # Panics
+/// If it does not hold.
+pub fn proxy_header(bytes: &[u8]) {
+    let read = |mut stream: &[u8]| {
+        let said = read_header(&mut stream).now_or_never().and_then(Result::ok);
+        said.map(|said| (said, stream.len()))
+    };
+    let Some((said, left)) = read(bytes) else { return };
+    assert_eq!(read(&[bytes, b"more"].concat()), Some((said, left + 4)));
+    let header = bytes.get(..bytes.len() - left).unwrap_or_default();
+    assert_eq!(read(header), Some((said, 0)));
+}
+
+/// Any bytes may come in the place of a client certificate.
+///
+/// # Panics
+/// If it does not hold.
+pub fn client_cert(bytes: &[u8]) {
+    let identity = Identity::of(bytes);
+    assert_eq!(identity, Identity::of(bytes));
+    assert!(!identity.subject.contains('\0'), "{identity:?}");
 }
 
 #[cfg(test)]
@@ -144,7 +196,58 @@ mod tests {
         "\"\\ud800\"",
     ];
 
+    const FORWARDED: &[&str] = &[
+        "for=",
+        "For=",
+        "by=",
+        ";",
+        ",",
+        "\"",
+        "\\",
+        "[",
+        "]",
+        ":",
+        "127.0.0.1",
+        "198.51.100.9",
+        "2001:db8::1",
+        "unknown",
+        "_hidden",
+        "80",
+        " ",
+        "=",
+    ];
+    const PROXY: &[&str] = &[
+        "PROXY ",
+        "TCP4 ",
+        "TCP6 ",
+        "UNKNOWN",
+        "1.2.3.4 ",
+        "::1 ",
+        "80 ",
+        "443",
+        "\r\n",
+        "\r\n\r\n\0\r\nQUIT\n",
+        "!\u{11}\0\u{c}",
+        "!!\0$",
+        " \0\0\0",
+    ];
+
     proptest! {
+        #[test]
+        fn what_a_sender_writes_never_counts(bytes in bytes(FORWARDED)) {
+            super::forwarded(&bytes);
+        }
+
+        #[test]
+        fn a_proxy_header_ends_where_it_says(bytes in bytes(PROXY)) {
+            super::proxy_header(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_may_be_a_certificate(bytes in vec(any::<u8>(), 0..200)) {
+            super::client_cert(&bytes);
+        }
+
         #[test]
         fn cleaned_paths_are_clean(bytes in bytes(PATHS)) {
             super::path(&bytes);

@@ -1,0 +1,4 @@
+//! See `hookaido_http::fuzz::client_cert`, which property tests call too.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hookaido_http::fuzz::client_cert(bytes));
