@@ -10,7 +10,7 @@ use hookaido_dispatch::{Caller, DispatchParts, Dispatcher, SystemResolver};
 use hookaido_http::ByteBudget;
 use hookaido_model::config::{Config, QueueBackend};
 use hookaido_model::{Clock, PULL_TARGET, SystemClock};
-use hookaido_queue::store::{ReclaimedLane, Store};
+use hookaido_queue::store::{ReclaimedLane, Rules, Store};
 use hookaido_queue::{MemoryBounds, MemoryStore, Queue, QueueSettings};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
 use hookaido_telemetry::{Metrics, MetricsExporter, PullDeath};
@@ -122,15 +122,20 @@ impl App {
             stop: CancellationToken::new(),
             upkeep: CancellationToken::new(),
         };
+        app.spawn_watchers();
         Ok((app, receiver))
     }
 
-    /// What runs beside the services until all of them have ended. Begins when a configuration is active: leases that ran out while nobody
-    /// ran are taken back first of all, by its rules.
-    pub(crate) fn spawn_upkeep(&self) {
+    /// Begins to take care of the queue. Leases that ran out while nobody ran are taken back first of all, by these rules.
+    pub(crate) fn keep_queue(&self, rules: Rules) {
+        self.queue.set_rules(rules);
         let metrics = Arc::clone(&self.metrics);
         self.queue.on_reclaimed(move |lane| ran_out(&metrics, lane));
         self.tasks.spawn(keep_up(self.queue.clone(), self.upkeep.clone(), self.tasks.clone()));
+    }
+
+    /// What else runs beside the services until all of them have ended.
+    fn spawn_watchers(&self) {
         self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
         self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
         let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));

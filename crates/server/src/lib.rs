@@ -101,9 +101,9 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     let (app, commands) = app::App::open(store, &loaded.config, environment, logs)?;
     let mut generation = app.build(&loaded, 1).await?;
     app.adopt_secrets(&mut generation, &loaded.config);
+    app.keep_queue(generation.rules.clone());
     let running = listeners::Running::start(&app, &loaded.config, &generation)?;
     app.activate(generation);
-    app.spawn_upkeep();
     supervisor::supervise(options, (app, commands), running, loaded, signals).await;
     Ok(())
 }
