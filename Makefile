@@ -2,7 +2,7 @@
 CARGO ?= cargo
 CONFIG ?= Hookaido.conf
 
-.PHONY: run build test check bench soak interop fmt docs
+.PHONY: run build test check bench soak interop codegen fmt docs
 
 run: ## build and start the server on Hookaido.conf
 	$(CARGO) run --release --package hookaido-cli -- run --config $(CONFIG)
@@ -27,6 +27,10 @@ soak: ## long tests: many kill -9 cycles under load, hostile traffic in large, m
 
 interop: ## checks against other languages' tools; says what it skips
 	$(CARGO) xtask interop
+	$(CARGO) codegen --check
+
+codegen: ## the Rust code of the gRPC service, from its .proto file
+	$(CARGO) codegen
 
 fmt: ## format the code
 	$(CARGO) fmt --all

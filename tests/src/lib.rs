@@ -14,6 +14,7 @@ pub mod expect;
 pub mod fail;
 pub mod files;
 pub mod frames;
+pub mod grpc;
 pub mod harness;
 pub mod http;
 pub mod manifest;

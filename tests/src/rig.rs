@@ -23,7 +23,7 @@ use crate::{binary, clock, files, ports, settings};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Listeners that are waited for when the configuration has them.
-const LISTENERS: [&str; 4] = ["ingress", "pull", "admin", "metrics"];
+const LISTENERS: [&str; 5] = ["ingress", "pull", "grpc", "admin", "metrics"];
 
 /// A server, its folder and its ports.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Project checks and code generation: `cargo xtask COMMAND`.
 
+mod codegen;
 mod conformance;
 mod interop;
 mod tidy;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "usage: cargo xtask COMMAND
   tidy                     check the arrows between crates, file sizes, module docs and banned words
   reference                write docs/configuration.md from the directive table
+  codegen [--check]        write the code of the gRPC service from its .proto file, or only compare; run it as `cargo codegen`
   interop [NAME]...        check the binary against other languages' tools; of the areas that NAME says, or of all
   conformance FILE.jsonl   compile each recorded text and compare verdict and meaning with the record";
 
@@ -31,6 +33,8 @@ fn run() -> Result<ExitCode> {
     match arguments.as_slice() {
         ["tidy"] => run_tidy(),
         ["reference"] => run_reference(),
+        ["codegen"] => codegen::run(root()?, false),
+        ["codegen", "--check"] => codegen::run(root()?, true),
         ["interop", names @ ..] => interop::run(root()?, names),
         ["conformance", file] => conformance::run(root()?, Path::new(file)),
         [] | ["help" | "--help" | "-h"] => {

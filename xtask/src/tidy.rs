@@ -37,6 +37,7 @@ pub(crate) struct Finding {
 pub(crate) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = arrows::check(root)?;
     findings.extend(sources::check(root)?);
+    findings.extend(crate::codegen::check(root)?);
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     Ok(findings)
 }
@@ -46,7 +47,7 @@ impl Finding {
         self.level == Level::Failure
     }
 
-    fn failure(file: &Path, line: usize, message: impl Into<String>) -> Self {
+    pub(crate) fn failure(file: &Path, line: usize, message: impl Into<String>) -> Self {
         Self { level: Level::Failure, file: file.to_owned(), line, message: message.into() }
     }
 

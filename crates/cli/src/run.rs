@@ -3,10 +3,15 @@
 use std::process::ExitCode;
 
 use hookaido_model::config::LogLevel;
-use hookaido_server::{Options, StartError};
+use hookaido_server::{Options, StartError, WorkerGrpc};
 
 use crate::args::{Level, Run};
 use crate::{file, render};
+
+#[cfg(feature = "grpc")]
+const WORKER_GRPC: Option<WorkerGrpc> = Some(hookaido_pull_grpc::service);
+#[cfg(not(feature = "grpc"))]
+const WORKER_GRPC: Option<WorkerGrpc> = None;
 
 pub(crate) fn run(options: &Run) -> ExitCode {
     let options = Options {
@@ -21,6 +26,7 @@ pub(crate) fn run(options: &Run) -> ExitCode {
         pid_file: options.pid_file.clone(),
         watch: options.watch,
         dotenv: options.dotenv.clone(),
+        worker_grpc: WORKER_GRPC,
     };
     match hookaido_server::run(&options) {
         Ok(()) => ExitCode::SUCCESS,

@@ -108,7 +108,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("E0705", "an endpoint used twice"),
     ("E0706", "more than one backend"),
     ("E0707", "a pull path that repeats the prefix"),
-    ("E0901", "a feature that cannot run yet; found by `run`, not by `config validate`"),
+    ("E0901", "a feature that cannot run here; found by `run`, not by `config validate`"),
     ("W0001", "a comment that is not UTF-8"),
     ("W0201", "a default taken where a listener or switch is not given"),
     ("W0202", "a default taken where an address is empty"),

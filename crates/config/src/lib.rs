@@ -49,7 +49,7 @@ pub use relabel::{RelabelError, relabel};
 pub use report::{one_line, validate_json};
 pub use table::{Kind, Reload, Row, Shape, row, rows};
 pub use text::duration_text;
-pub use unsupported::{secret_refs, unsupported};
+pub use unsupported::{secret_refs, unsupported, without_grpc};
 
 /// Whether `path` is `above` or lies below it, by whole segments. Both start with `/`.
 #[must_use]

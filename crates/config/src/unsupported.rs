@@ -21,11 +21,6 @@ struct Row {
 
 static UNSUPPORTED: &[Row] = &[
     Row {
-        name: "`grpc_listen`",
-        used: |config| config.pull_api.as_ref().is_some_and(|api| api.grpc_listen.is_some()),
-        written: |_, statement| starts(statement, &["grpc_listen"]),
-    },
-    Row {
         name: "`tracing`",
         used: |config| config.observability.tracing.is_some(),
         written: |_, statement| starts(statement, &["tracing"]),
@@ -36,6 +31,17 @@ static UNSUPPORTED: &[Row] = &[
         written: |_, statement| starts(statement, &["queue"]),
     },
 ];
+
+/// One error if a configuration has a `grpc_listen`: for a program that was built without that capability.
+#[must_use]
+pub fn without_grpc(config: &Config, tree: &Tree) -> Option<Diagnostic> {
+    config.pull_api.as_ref()?.grpc_listen.as_ref()?;
+    let written = |_, statement: &Statement<'_>| starts(statement, &["grpc_listen"]);
+    let span = first_place(tree.items(), Context::Top, written).unwrap_or_default();
+    let message = "`grpc_listen` cannot run here: this program was built without gRPC";
+    let help = "build it with the feature `grpc`, which is on by default, or remove the directive";
+    Some(Diagnostic::error("E0901", span, message).with_help(help))
+}
 
 /// One error for each feature that a configuration uses and that cannot run yet, at the first place that uses it.
 #[must_use]
@@ -114,6 +120,7 @@ mod tests {
     fn features_without_an_engine_are_named_and_found() {
         let text = "pull_api { auth token vault:x tls { cert_file a key_file b } grpc_listen :1 }
             defaults { adaptive_backpressure { enabled on } }
+            observability { tracing { collector https://h/ } }
             secrets { secret s { runtime true } }
             /a { auth forward https://h/ pull { path /a } }
             /b { queue sqlite deliver exec /bin/cat { } deliver https://h/ { sign hmac raw:x } }";
@@ -122,9 +129,12 @@ mod tests {
         let shown =
             |d: &Diagnostic| (d.message.split(" cannot").next().unwrap().to_owned(), compiled.tree.slice(d.span));
         let shown: Vec<_> = unsupported(config, &compiled.tree).iter().map(shown).collect();
-        let want = [("`grpc_listen`", "grpc_listen :1")];
+        let want = [("`tracing`", "tracing")];
         assert_eq!(shown, want.map(|(name, place)| (name.to_owned(), place)));
+        let grpc = without_grpc(config, &compiled.tree).expect("written");
+        assert_eq!((grpc.code, compiled.tree.slice(grpc.span)), ("E0901", "grpc_listen :1"));
         let plain = compile(b"/a { deliver https://h/ { } }", &FixedEnvironment::default());
-        assert!(unsupported(&plain.config.expect("valid"), &plain.tree).is_empty());
+        let config = plain.config.expect("valid");
+        assert!(unsupported(&config, &plain.tree).is_empty() && without_grpc(&config, &plain.tree).is_none());
     }
 }

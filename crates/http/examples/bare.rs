@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hookaido_http::{
-    Body, ByteBudget, Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Reply, Request, Response, bind,
-    read_body, serve,
+    Body, ByteBudget, Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Protocol, Reply, Request,
+    Response, bind, read_body, serve,
 };
 use hookaido_model::SystemClock;
 use hookaido_model::config::{AccessLog, LogOutput, RuntimeLog};
@@ -43,6 +43,7 @@ async fn main() {
     let runtime = RuntimeLog { level: None, output: LogOutput::Stderr };
     let logs = init_logs(&runtime, &access, None, Arc::new(SystemClock)).expect("logs");
     let options = ListenerOptions {
+        protocol: Protocol::Http,
         limits: ListenerLimits::default(),
         tls: None,
         access_log: logs.access(),

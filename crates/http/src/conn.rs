@@ -321,7 +321,7 @@ pub(crate) async fn serve_http2<S>(
     let mut builder = http2::Builder::new(Tracked { tracker, closed });
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(limits.http2_streams)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(256)
         .max_header_list_size(16 * 1024)
@@ -331,7 +331,7 @@ pub(crate) async fn serve_http2<S>(
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     let conn = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let idle = watch_idle(Arc::clone(&state), limits.head_timeout);
+    let idle = watch_idle(Arc::clone(&state), limits.head_timeout, limits.http2_idle);
     let mut run = pin!(run(conn, &state));
     let mut idle = pin!(idle);
     let watched = poll_fn(|cx| {
@@ -344,11 +344,13 @@ pub(crate) async fn serve_http2<S>(
     }
 }
 
-/// Returns once no request has been under way for `limit`.
-async fn watch_idle(state: Arc<ConnState>, limit: Duration) {
+/// Returns when there is no request within `first`, or later none under way for `idle`.
+async fn watch_idle(state: Arc<ConnState>, first: Duration, idle: Duration) {
     let mut served = state.served();
+    let mut limit = first;
     loop {
         tokio::time::sleep(limit).await;
+        limit = idle;
         let now = state.served();
         if !state.is_busy() && now == served {
             return;

@@ -33,7 +33,7 @@ pub use path::clean_path;
 pub use peer::{ClientCert, Peer, TlsPeer};
 pub use problem::Problem;
 pub use read::{BodyError, ByteBudget, read_body};
-pub use serve::{Drain, Drained, ListenerLimits, ListenerOptions, serve};
+pub use serve::{Drain, Drained, ListenerLimits, ListenerOptions, Protocol, serve};
 pub use tls::{ServerTls, TlsError};
 
 /// A request as services see it.

@@ -51,7 +51,8 @@ fn is_clean(raw: &str) -> bool {
 }
 
 /// Whether every percent sign starts an escape of two hexadecimal digits.
-pub(crate) fn escapes_are_valid(raw: &str) -> bool {
+#[must_use]
+pub fn escapes_are_valid(raw: &str) -> bool {
     let mut rest = raw.as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         match rest.get(at + 1..at + 3) {

@@ -21,13 +21,27 @@ use crate::{BoundListener, Front, Peer, PrefixMux, ServerTls, TlsPeer};
 /// Pause after `accept` failed for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1; with TLS also HTTP/2, where the client asks for it.
+    #[default]
+    Http,
+    /// HTTP/2 only, from the first byte on (RFC 9113, 3.3): what gRPC clients speak, with and without TLS.
+    Http2,
+}
+
 /// Bounds of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerLimits {
     /// Connections at the same time; more wait in the system's queue.
     pub max_connections: usize,
-    /// Time for a request head, and for which a connection may be idle between requests.
+    /// Time for a request head, and for which an HTTP/1.1 connection may be idle between requests.
     pub head_timeout: Duration,
+    /// Time for which an HTTP/2 connection may be idle between requests.
+    pub http2_idle: Duration,
+    /// Requests of an HTTP/2 connection at the same time; more wait at the client.
+    pub http2_streams: u32,
     /// Bytes of a request head.
     pub max_head_bytes: usize,
     /// Bytes of a request line.
@@ -43,6 +57,8 @@ impl Default for ListenerLimits {
         Self {
             max_connections: 8192,
             head_timeout: Duration::from_secs(15),
+            http2_idle: Duration::from_secs(15),
+            http2_streams: 128,
             max_head_bytes: 32 * 1024,
             max_target_bytes: 16 * 1024,
             tls_timeout: Duration::from_secs(10),
@@ -54,9 +70,11 @@ impl Default for ListenerLimits {
 /// What a listener needs besides its socket and its services.
 #[derive(Clone, Debug)]
 pub struct ListenerOptions {
+    /// What is spoken.
+    pub protocol: Protocol,
     /// Bounds.
     pub limits: ListenerLimits,
-    /// `None` serves cleartext HTTP/1.1. Read anew for each connection, so certificates can be exchanged.
+    /// `None` serves cleartext. Read anew for each connection, so certificates can be exchanged.
     pub tls: Option<Arc<ArcSwap<ServerTls>>>,
     /// One line per request.
     pub access_log: Arc<AccessLog>,
@@ -89,7 +107,7 @@ pub async fn serve(
     options: ListenerOptions,
     drain: Drain,
 ) -> Drained {
-    let ListenerOptions { limits, tls, access_log, metrics } = options;
+    let ListenerOptions { protocol, limits, tls, access_log, metrics } = options;
     let socket = match TcpListener::from_std(listener.socket) {
         Ok(socket) => socket,
         Err(error) => {
@@ -102,6 +120,7 @@ pub async fn serve(
         slots: Arc::new(Semaphore::new(limits.max_connections)),
         connections: Connections::new(Arc::clone(&metrics)),
         tracker: TaskTracker::new(),
+        protocol,
         limits: Arc::new(limits),
         tls,
         shared: Arc::new(Shared { site, access_log, metrics }),
@@ -116,6 +135,7 @@ struct Accept {
     slots: Arc<Semaphore>,
     connections: Arc<Connections>,
     tracker: TaskTracker,
+    protocol: Protocol,
     limits: Arc<ListenerLimits>,
     tls: Option<Arc<ArcSwap<ServerTls>>>,
     shared: Arc<Shared>,
@@ -163,6 +183,7 @@ impl Accept {
             socket: addr,
             registered,
             shared: Arc::clone(&self.shared),
+            protocol: self.protocol,
             limits: Arc::clone(&self.limits),
             tracker: self.tracker.clone(),
         };
@@ -205,6 +226,7 @@ struct Opened {
     socket: SocketAddr,
     registered: Registered,
     shared: Arc<Shared>,
+    protocol: Protocol,
     limits: Arc<ListenerLimits>,
     tracker: TaskTracker,
 }
@@ -248,11 +270,16 @@ impl Opened {
 
     async fn serve_plain(self, stream: TcpStream) {
         let (service, limits) = self.service(None);
-        conn::serve_http1(stream, Arc::clone(&service.state), service, &limits).await;
+        let state = Arc::clone(&service.state);
+        match self.protocol {
+            Protocol::Http => conn::serve_http1(stream, state, service, &limits).await,
+            Protocol::Http2 => conn::serve_http2(stream, state, service, &limits, self.tracker).await,
+        }
         drop(self.registered);
     }
 
-    /// Shakes hands within the time limit, then serves what ALPN agreed on. Nothing is guessed from the first bytes.
+    /// Shakes hands within the time limit, then serves what ALPN agreed on. Nothing is guessed from the first bytes, so whoever wants
+    /// HTTP/2 must say so in the handshake.
     async fn serve_tls(mut self, stream: TcpStream, tls: Arc<ArcSwap<ServerTls>>) {
         let present = tls.load_full();
         let acceptor = TlsAcceptor::from(Arc::clone(&present.config));
@@ -263,6 +290,10 @@ impl Opened {
         };
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(b"h2");
+        if self.protocol == Protocol::Http2 && !http2 {
+            self.shared.metrics.http.tls_failed();
+            return;
+        }
         let client = Arc::new(TlsPeer::of(session, present.verifies()));
         self.peer.tls = Some(Arc::clone(&client));
         let judged = Judged::new(client, &present, tls);

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hookaido_telemetry::{AccessLine, AccessLog, ClientLine, Metrics};
 use http::header::{CONNECTION, EXPECT, HOST};
-use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -128,6 +128,7 @@ impl ConnService {
             peer: Arc::clone(peer),
             via: (peer.addr != self.socket).then_some(self.socket),
             status: 0,
+            grpc_status: None,
             bytes: 0,
             log: Arc::clone(&self.shared.access_log),
         })
@@ -213,6 +214,7 @@ impl Future for Serving {
             }));
         };
         line.status = response.status().as_u16();
+        line.grpc_status = grpc_status(response.headers());
         if let Some(len) = response.body().exact_len() {
             line.bytes = if line.method == Method::HEAD { 0 } else { len };
             line.write();
@@ -231,8 +233,14 @@ struct Line {
     peer: Arc<Peer>,
     via: Option<SocketAddr>,
     status: u16,
+    grpc_status: Option<u16>,
     bytes: u64,
     log: Arc<AccessLog>,
+}
+
+/// How a gRPC call ended: said in the head of an answer without a message, behind it otherwise.
+fn grpc_status(headers: &HeaderMap) -> Option<u16> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 impl Line {
@@ -242,6 +250,7 @@ impl Line {
             method: self.method.as_str(),
             path: &percent_decode_str(self.uri.path()).decode_utf8_lossy(),
             status: self.status,
+            grpc_status: self.grpc_status,
             bytes: self.bytes,
             duration: self.started.elapsed(),
             remote: self.peer.addr,
@@ -270,6 +279,7 @@ impl http_body::Body for Tracked {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let (Some(Ok(frame)), Some(line)) = (&frame, &mut self.line) {
             line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            line.grpc_status = frame.trailers_ref().and_then(grpc_status).or(line.grpc_status);
         }
         Poll::Ready(frame)
     }

@@ -71,7 +71,9 @@ impl Config {
     #[must_use]
     pub fn front_of(&self, listen: &str) -> Front {
         let apis = [(&self.ingress.listen, &self.ingress.front), (&self.admin_api.listen, &self.admin_api.front)];
-        let pull = self.pull_api.iter().map(|api| (&api.listen, &api.front));
+        let pull = self.pull_api.iter().flat_map(|api| {
+            [Some(&api.listen), api.grpc_listen.as_ref()].into_iter().flatten().map(|listen| (listen, &api.front))
+        });
         let mut there = apis.into_iter().chain(pull).filter(|(address, _)| *address == listen).map(|(_, front)| front);
         there.find(|front| **front != Front::default()).cloned().unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::ops::Ended;
+use crate::ops::{Ended, NamingError};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum PullError {
     /// The body or a parameter; says what is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// Leases are not named as they should be.
+    #[error("{0}")]
+    Naming(#[from] NamingError),
     /// The body did not arrive.
     #[error("{0}")]
     Body(#[from] BodyError),
@@ -46,10 +49,12 @@ impl PullError {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::OperationNotFound => (StatusCode::NOT_FOUND, "operation_not_found"),
-            Self::Invalid(_) | Self::Body(BodyError::Broken(_)) => (StatusCode::BAD_REQUEST, "invalid_body"),
-            Self::Body(BodyError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::Invalid(_) | Self::Naming(_) | Self::Body(BodyError::Broken(_) | BodyError::TooLarge { .. }) => {
+                (StatusCode::BAD_REQUEST, "invalid_body")
+            }
             Self::Body(BodyError::TimedOut) => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
-            Self::Body(BodyError::Overloaded) | Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "queue_overload"),
+            Self::Body(BodyError::Overloaded) => (StatusCode::SERVICE_UNAVAILABLE, "queue_overload"),
+            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::Lost(_) => (StatusCode::CONFLICT, "lease_conflict"),
         };
         let problem = Problem::new(status, code, self.to_string());
@@ -89,11 +94,12 @@ mod tests {
             (PullError::RouteNotFound, 404, "route_not_found"),
             (PullError::OperationNotFound, 404, "operation_not_found"),
             (PullError::Invalid("x".into()), 400, "invalid_body"),
-            (PullError::Body(BodyError::TooLarge { limit: 1 }), 413, "body_too_large"),
+            (PullError::Naming(NamingError::Both), 400, "invalid_body"),
+            (PullError::Body(BodyError::TooLarge { limit: 1 }), 400, "invalid_body"),
             (PullError::Body(BodyError::TimedOut), 408, "body_timeout"),
             (PullError::Body(BodyError::Overloaded), 503, "queue_overload"),
             (PullError::Lost(LeaseLost::NotFound), 409, "lease_conflict"),
-            (PullError::Store(StoreError::Full), 503, "queue_overload"),
+            (PullError::Store(StoreError::Full), 503, "store_unavailable"),
         ];
         for (error, status, code) in codes {
             let problem = error.problem();

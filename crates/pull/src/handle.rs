@@ -91,7 +91,7 @@ fn admit(table: &Table, request: &Request, path: &str) -> Result<(Arc<Endpoint>,
     Ok((Arc::clone(endpoint), operation.ok_or(PullError::OperationNotFound)?))
 }
 
-async fn answer(table: &Table, endpoint: &Endpoint, call: Call, request: Request) -> Result<Response, PullError> {
+async fn answer(table: &Table, endpoint: &Arc<Endpoint>, call: Call, request: Request) -> Result<Response, PullError> {
     let body = read_body(request.into_body(), MAX_BODY, BODY_DEADLINE, &table.bodies).await;
     match call {
         Call::Dequeue => dequeue(table, endpoint, body).await,
@@ -100,7 +100,11 @@ async fn answer(table: &Table, endpoint: &Endpoint, call: Call, request: Request
     }
 }
 
-async fn dequeue(table: &Table, endpoint: &Endpoint, body: Result<Bytes, BodyError>) -> Result<Response, PullError> {
+async fn dequeue(
+    table: &Table,
+    endpoint: &Arc<Endpoint>,
+    body: Result<Bytes, BodyError>,
+) -> Result<Response, PullError> {
     let wish = body.map_err(PullError::from).and_then(|body| Dequeue::parse(&body)?.wish());
     let wish = wish.inspect_err(|error| endpoint.metrics.dequeue(error.problem().status.as_u16(), 0))?;
     let messages = table.dequeue(endpoint, wish).await?;
@@ -111,8 +115,9 @@ async fn dequeue(table: &Table, endpoint: &Endpoint, body: Result<Bytes, BodyErr
 }
 
 async fn settle(table: &Table, endpoint: &Endpoint, call: Call, body: &[u8]) -> Result<Response, PullError> {
-    let body = Settle::parse(body)?;
-    let leases = Leases::named(body.lease_id, body.lease_ids, table.limits.max_lease_batch)?;
+    let mut body = Settle::parse(body)?;
+    let many = body.many();
+    let leases = table.leases(body.lease_id, many)?;
     let (verdict, word) = match call {
         Call::Ack => (Verdict::Ack, "acked"),
         _ if body.dead == Some(true) => (Verdict::Dead(body.reason), "succeeded"),

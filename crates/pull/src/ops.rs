@@ -4,6 +4,7 @@
 //! did; a front counts only what it refused before.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookaido_model::config::PullLimits;
@@ -27,13 +28,15 @@ pub struct Wish {
     pub lease_ttl: Option<Duration>,
     /// Longest wait for the first message.
     pub max_wait: Option<Duration>,
+    /// What the transport carries in one answer, about; a single message may be larger.
+    pub max_bytes: Option<u64>,
 }
 
 /// Messages for a worker. Given back, as if they had never been leased, unless they are handed over.
 #[derive(Debug)]
-pub struct Dequeued<'e> {
+pub struct Dequeued {
     batch: Option<LeasedBatch>,
-    endpoint: &'e Endpoint,
+    endpoint: Arc<Endpoint>,
 }
 
 /// The leases that a request names.
@@ -43,6 +46,26 @@ pub enum Leases {
     One(String),
     /// In the form for several; each once.
     Many(Vec<String>),
+}
+
+/// Why leases are not named as they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NamingError {
+    /// Both forms are used.
+    #[error("use either `lease_id` or `lease_ids`, not both")]
+    Both,
+    /// Neither form is used.
+    #[error("`lease_id` or `lease_ids` is required")]
+    Neither,
+    /// There are names, but none that says anything.
+    #[error("`lease_ids` holds no lease")]
+    Blank,
+    /// Too many leases for one request.
+    #[error("`lease_ids` may name {most} leases; send more in parts")]
+    TooMany {
+        /// The limit.
+        most: u32,
+    },
 }
 
 /// What is asked for leases that shall end.
@@ -91,7 +114,7 @@ impl Wish {
     }
 }
 
-impl Dequeued<'_> {
+impl Dequeued {
     /// The messages; none when the time was over.
     #[must_use]
     pub fn envelopes(&self) -> &[Envelope] {
@@ -118,25 +141,24 @@ impl Leases {
     /// Reads both forms: names without blanks around them, empty ones left out, each once, no more than the limit.
     ///
     /// # Errors
-    /// Both forms are used, or none, or there are too many.
-    pub fn named(one: Option<String>, many: Option<Vec<String>>, most: u32) -> Result<Self, PullError> {
+    /// See [`NamingError`].
+    pub fn named(one: Option<String>, many: Option<Vec<String>>, most: u32) -> Result<Self, NamingError> {
         let one = one.as_deref().map(str::trim).filter(|name| !name.is_empty());
         let many = many.unwrap_or_default();
         match one {
-            Some(_) if !many.is_empty() => {
-                return Err(PullError::Invalid("use either `lease_id` or `lease_ids`, not both".to_owned()));
-            }
+            Some(_) if !many.is_empty() => return Err(NamingError::Both),
             Some(one) => return Ok(Self::One(one.to_owned())),
+            None if many.is_empty() => return Err(NamingError::Neither),
             None => {}
         }
         let mut seen = HashSet::with_capacity(many.len());
         let names = many.iter().map(|name| name.trim()).filter(|name| !name.is_empty() && seen.insert(*name));
         let names: Vec<String> = names.map(str::to_owned).collect();
         if names.is_empty() {
-            return Err(PullError::Invalid("`lease_id` or `lease_ids` is required".to_owned()));
+            return Err(NamingError::Blank);
         }
         if names.len() > usize::try_from(most).unwrap_or(usize::MAX) {
-            return Err(PullError::Invalid(format!("`lease_ids` may name {most} leases; send more in parts")));
+            return Err(NamingError::TooMany { most });
         }
         Ok(Self::Many(names))
     }
@@ -156,27 +178,41 @@ impl Table {
     ///
     /// # Errors
     /// The queue cannot answer.
-    pub async fn dequeue<'e>(&self, endpoint: &'e Endpoint, wish: Wish) -> Result<Dequeued<'e>, PullError> {
-        self.lease(endpoint, wish.within(&self.limits, endpoint.lane.id)).await
+    pub async fn dequeue(&self, endpoint: &Arc<Endpoint>, wish: Wish) -> Result<Dequeued, PullError> {
+        let max_bytes = wish.max_bytes.unwrap_or(u64::MAX);
+        self.lease(endpoint, wish.within(&self.limits, endpoint.lane.id), max_bytes).await
     }
 
-    pub(crate) async fn lease<'e>(&self, endpoint: &'e Endpoint, wish: LeaseWish) -> Result<Dequeued<'e>, PullError> {
+    pub(crate) async fn lease(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        wish: LeaseWish,
+        max_bytes: u64,
+    ) -> Result<Dequeued, PullError> {
         let leased = if wish.max_wait.is_zero() {
-            self.queue.lease(wish).await.map(Some)
+            self.queue.lease_within(wish, max_bytes).await.map(Some)
         } else {
             tokio::select! {
                 biased;
                 () = endpoint.revoked.cancelled() => Ok(None),
-                leased = self.queue.lease(wish) => leased.map(Some),
+                leased = self.queue.lease_within(wish, max_bytes) => leased.map(Some),
             }
         };
         match leased {
-            Ok(batch) => Ok(Dequeued { batch, endpoint }),
+            Ok(batch) => Ok(Dequeued { batch, endpoint: Arc::clone(endpoint) }),
             Err(error) => {
                 endpoint.metrics.dequeue(503, 0);
                 Err(error.into())
             }
         }
+    }
+
+    /// The leases that a request names, in the form for one or in that for several; see [`Leases::named`].
+    ///
+    /// # Errors
+    /// They are not named as they should be.
+    pub fn leases(&self, one: Option<String>, many: Option<Vec<String>>) -> Result<Leases, NamingError> {
+        Leases::named(one, many, self.limits.max_lease_batch)
     }
 
     /// Ends leases.

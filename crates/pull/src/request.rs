@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use hookaido_http::json::parse_object;
+use hookaido_http::path::escapes_are_valid;
 use hookaido_model::Span;
 use serde::Deserialize;
 
@@ -26,7 +27,7 @@ pub(crate) struct Dequeue {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settle {
     pub(crate) lease_id: Option<String>,
-    pub(crate) lease_ids: Option<Vec<String>>,
+    pub(crate) lease_ids: Option<Vec<Option<String>>>,
     pub(crate) extend_by: Option<String>,
     pub(crate) delay: Option<String>,
     pub(crate) dead: Option<bool>,
@@ -48,6 +49,7 @@ impl Dequeue {
             batch: self.batch,
             lease_ttl: duration("lease_ttl", self.lease_ttl.as_deref())?,
             max_wait: duration("max_wait", self.max_wait.as_deref())?,
+            max_bytes: None,
         })
     }
 }
@@ -56,6 +58,11 @@ impl Settle {
     /// Reads the body.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, PullError> {
         parse(body)
+    }
+
+    /// The names of several leases; a `null` among them is an empty one.
+    pub(crate) fn many(&mut self) -> Option<Vec<String>> {
+        Some(self.lease_ids.take()?.into_iter().map(Option::unwrap_or_default).collect())
     }
 }
 
@@ -88,12 +95,23 @@ pub(crate) fn stream_wish(query: &str) -> Result<Wish, PullError> {
     Ok(wish)
 }
 
-/// The value of a parameter; `None` where it is missing or empty.
+/// The value of a parameter; `None` where it is missing or empty. A pair with a semicolon or a broken escape is passed over.
 fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut pairs = query.split('&').filter_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let fine = !pair.contains(';') && escapes_are_valid(key) && escapes_are_valid(value);
+        fine.then(|| (plain(key), plain(value)))
+    });
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
-    let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
     Some(value).filter(|value| !value.is_empty())
+}
+
+fn plain(text: &str) -> Cow<'_, str> {
+    let spaced: Cow<'_, str> = if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
+    match spaced {
+        Cow::Borrowed(text) => percent_encoding::percent_decode_str(text).decode_utf8_lossy(),
+        Cow::Owned(text) => percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned().into(),
+    }
 }
 
 #[cfg(test)]
@@ -107,8 +125,8 @@ mod tests {
             assert_eq!(wish, Wish::default(), "{body}");
         }
         let wish = Dequeue::parse(br#"{"batch":5,"lease_ttl":"-1s","max_wait":"1.5s"}"#).unwrap().wish().unwrap();
-        let want =
-            Wish { batch: Some(5), lease_ttl: Some(Duration::ZERO), max_wait: Some(Duration::from_millis(1500)) };
+        let (lease_ttl, max_wait) = (Some(Duration::ZERO), Some(Duration::from_millis(1500)));
+        let want = Wish { batch: Some(5), lease_ttl, max_wait, max_bytes: None };
         assert_eq!(wish, want);
     }
 
@@ -141,8 +159,13 @@ mod tests {
     fn parameters_of_streams_are_above_zero() {
         let fine = stream_wish("x=1&batch=10&lease_ttl=%31s&batch=0").unwrap();
         assert_eq!((fine.batch, fine.lease_ttl), (Some(10), Some(Duration::from_secs(1))));
-        assert_eq!(stream_wish("batch=&lease_ttl=&Batch=x").unwrap(), Wish::default());
-        for query in ["batch=x", "batch=0", "batch=-1", "batch=1.5", "lease_ttl=x", "lease_ttl=0", "lease_ttl=-1s"] {
+        for query in ["batch=&lease_ttl=&Batch=x", "batch=x;y", "batch=%zz&x", "batch&batch=x", "lease_ttl=%"] {
+            assert_eq!(stream_wish(query).unwrap(), Wish::default(), "{query}");
+        }
+        assert_eq!(stream_wish("b%61tch=%2B7").unwrap().batch, Some(7));
+        for query in
+            ["batch=x", "batch=0", "batch=-1", "batch=1.5", "batch=+7", "lease_ttl=x", "lease_ttl=0", "lease_ttl=-1s"]
+        {
             assert!(stream_wish(query).is_err(), "{query}");
         }
     }

@@ -64,7 +64,7 @@ async fn feed(table: Arc<Table>, endpoint: Arc<Endpoint>, wish: Wish, frames: mp
         if wish.max_wait.is_zero() {
             return;
         }
-        match table.lease(&endpoint, wish).await {
+        match table.lease(&endpoint, wish, u64::MAX).await {
             Ok(messages) if messages.envelopes().is_empty() => {
                 // Nothing before the time is over: the endpoint or the process is about to go.
                 if asked.elapsed() < wish.max_wait {

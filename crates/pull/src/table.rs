@@ -127,10 +127,19 @@ impl Table {
         endpoint.map_or(&self.tokens, |endpoint| self.tokens_of(endpoint)).check(authorization)
     }
 
+    /// What bodies of requests that are being read may hold, over all connections.
+    #[must_use]
+    pub fn bodies(&self) -> &ByteBudget {
+        &self.bodies
+    }
+
     /// Splits a cleaned path into endpoint and operation.
     pub(crate) fn find<'p>(&self, path: &'p str) -> (Option<&Arc<Endpoint>>, &'p str) {
         let Some(below) = path.strip_prefix(self.prefix.as_str()) else { return (None, "") };
-        let Some((endpoint, operation)) = below.rsplit_once('/') else { return (None, "") };
+        let Some((endpoint, operation)) = below.rsplit_once('/').or_else(|| below.is_empty().then_some(("", "")))
+        else {
+            return (None, "");
+        };
         // A route may be pulled at `/`.
         (self.endpoint(if endpoint.is_empty() { "/" } else { endpoint }), operation)
     }

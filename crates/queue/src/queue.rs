@@ -163,7 +163,15 @@ impl Queue {
     /// # Errors
     /// The store failed.
     pub async fn lease(&self, wish: LeaseWish) -> Result<LeasedBatch, StoreError> {
-        lease::lease(&self.inner, wish).await
+        self.lease_within(wish, lease::MAX_BYTES).await
+    }
+
+    /// The same, for a caller that cannot take more than about `max_bytes` of content at once; a single message may be larger.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn lease_within(&self, wish: LeaseWish, max_bytes: u64) -> Result<LeasedBatch, StoreError> {
+        lease::lease(&self.inner, wish, max_bytes.min(lease::MAX_BYTES)).await
     }
 
     /// Ends one lease.

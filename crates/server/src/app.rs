@@ -13,15 +13,15 @@ use hookaido_model::{Clock, PULL_TARGET, SystemClock};
 use hookaido_queue::store::{ReclaimedLane, Rules, Store};
 use hookaido_queue::{MemoryBounds, MemoryStore, Queue, QueueSettings};
 use hookaido_queue_sqlite::{SqliteOptions, SqliteStore};
-use hookaido_telemetry::{Metrics, MetricsExporter, PullDeath};
+use hookaido_telemetry::{LogHandles, Metrics, MetricsExporter, PullDeath};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::StartError;
 use crate::logs::Logs;
 use crate::supervisor::{Command, Commands, commands};
+use crate::{StartError, WorkerGrpc};
 
 /// Bytes of request bodies under way, over all connections.
 const BODY_BUDGET: u64 = 256 << 20;
@@ -54,6 +54,7 @@ pub(crate) struct App {
     pub(crate) ingress: Arc<hookaido_ingress::State>,
     /// The pulled routes that are served at present.
     pub(crate) pull: Mutex<Option<Arc<hookaido_pull::Table>>>,
+    pub(crate) worker_grpc: Option<WorkerGrpc>,
     pub(crate) admin: Arc<hookaido_admin::State>,
     pub(crate) logs: Logs,
     /// Everything that is spawned for the whole life of the process.
@@ -73,6 +74,7 @@ impl App {
         config: &Config,
         environment: Arc<ProcessEnvironment>,
         logs: &Logs,
+        worker_grpc: Option<WorkerGrpc>,
     ) -> Result<(Self, Commands), StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (metrics, exporter) = Metrics::new();
@@ -104,6 +106,7 @@ impl App {
         let app = Self {
             ingress,
             pull: Mutex::default(),
+            worker_grpc,
             admin: hookaido_admin::State::new(),
             queue,
             clock,
@@ -131,28 +134,26 @@ impl App {
         self.queue.set_rules(rules);
         let metrics = Arc::clone(&self.metrics);
         self.queue.on_reclaimed(move |lane| ran_out(&metrics, lane));
-        self.tasks.spawn(keep_up(self.queue.clone(), self.upkeep.clone(), self.tasks.clone()));
+        let (queue, stop) = (self.queue.clone(), self.upkeep.clone());
+        self.keep_running("queue_upkeep", &self.upkeep, move || queue.clone().run_upkeep(stop.clone()));
     }
 
     /// What else runs beside the services until all of them have ended.
     fn spawn_watchers(&self) {
-        self.tasks.spawn(crate::sampling::run(self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone()));
-        self.tasks.spawn(Arc::clone(&self.ingress).watch_queue(self.queue.clone(), self.upkeep.clone()));
+        let (queue, admin, stop) = (self.queue.clone(), Arc::clone(&self.admin), self.upkeep.clone());
+        self.keep_running("sampling", &self.upkeep, move || {
+            crate::sampling::run(queue.clone(), Arc::clone(&admin), stop.clone())
+        });
+        let (ingress, queue, stop) = (Arc::clone(&self.ingress), self.queue.clone(), self.upkeep.clone());
+        self.keep_running("queue_watch", &self.upkeep, move || {
+            Arc::clone(&ingress).watch_queue(queue.clone(), stop.clone())
+        });
         let (exporter, metrics) = (Arc::clone(&self.exporter), Arc::clone(&self.metrics));
-        let (logs, upkeep) = (Arc::clone(&self.logs.handles), self.upkeep.clone());
-        let ingress = Arc::clone(&self.ingress);
-        self.tasks.spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_secs(5));
-            loop {
-                tokio::select! {
-                    () = upkeep.cancelled() => return,
-                    _ = ticks.tick() => {}
-                }
-                exporter.upkeep();
-                metrics.set_log_drops(logs.dropped());
-                ingress.trim_clients();
-                metrics.ingress.set_rate_limit_clients(ingress.limited_clients());
-            }
+        let (logs, ingress) = (Arc::clone(&self.logs.handles), Arc::clone(&self.ingress));
+        let stop = self.upkeep.clone();
+        self.keep_running("metrics_upkeep", &self.upkeep, move || {
+            let kept = (Arc::clone(&exporter), Arc::clone(&metrics));
+            metrics_upkeep(kept, Arc::clone(&logs), Arc::clone(&ingress), stop.clone())
         });
     }
 }
@@ -171,11 +172,19 @@ fn ran_out(metrics: &Metrics, ReclaimedLane { lane, expired, died }: &ReclaimedL
     }
 }
 
-/// Runs the upkeep of the queue, and again should it ever break: without it no expired lease would come back.
-async fn keep_up(queue: Queue, stop: CancellationToken, tasks: TaskTracker) {
-    while let Err(error) = tasks.spawn(queue.clone().run_upkeep(stop.clone())).await {
-        tracing::error!(target: "hookaido", err = %error, "queue_upkeep_failed");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+/// Folds what was measured into the families, and counts lines that the logs had no room for.
+async fn metrics_upkeep(
+    (exporter, metrics): (Arc<MetricsExporter>, Arc<Metrics>),
+    logs: Arc<LogHandles>,
+    ingress: Arc<hookaido_ingress::State>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        exporter.upkeep();
+        metrics.set_log_drops(logs.dropped());
+        ingress.trim_clients();
+        metrics.ingress.set_rate_limit_clients(ingress.limited_clients());
     }
 }
 

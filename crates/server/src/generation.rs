@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hookaido_auth::{PreparedSecrets, SecretPools};
 use hookaido_dispatch::{DispatchPlan, PreparedPlan};
-use hookaido_http::{Front, Handler, PrefixMux, ServerTls};
+use hookaido_http::{Front, Handler, PrefixMux, Protocol, ServerTls};
 use hookaido_model::config::{Config, RouteWork, Tls};
 use hookaido_model::{Lane, PULL_TARGET};
 use hookaido_queue::store::Rules;
@@ -73,6 +73,9 @@ impl App {
         if let (Some(api), Some(table)) = (&config.pull_api, pull) {
             let service = Arc::new(hookaido_pull::PullApi(Arc::clone(table)));
             sites.add(&api.listen, &api.prefix, "pull_api", service);
+            if let (Some(listen), Some(worker_grpc)) = (&api.grpc_listen, self.worker_grpc) {
+                sites.add(listen, "", "worker_grpc", worker_grpc(Arc::clone(table)));
+            }
         }
         let admin = self.admin_service(loaded, number, lane)?;
         sites.add(&config.admin_api.listen, &config.admin_api.prefix, "admin_api", admin);
@@ -135,8 +138,18 @@ fn tls(config: &Config) -> Result<BTreeMap<String, Arc<ServerTls>>, StartError> 
 /// The `tls` of each address. The compiler sees to it that APIs on one address agree.
 pub(crate) fn tls_of(config: &Config) -> BTreeMap<&str, &Tls> {
     let listeners = [(&config.ingress.listen, &config.ingress.tls), (&config.admin_api.listen, &config.admin_api.tls)];
-    let pull = config.pull_api.iter().map(|api| (&api.listen, &api.tls));
+    let pull = config.pull_api.iter().flat_map(|api| {
+        [Some(&api.listen), api.grpc_listen.as_ref()].into_iter().flatten().map(|listen| (listen, &api.tls))
+    });
     listeners.into_iter().chain(pull).filter_map(|(listen, tls)| Some((listen.as_str(), tls.as_ref()?))).collect()
+}
+
+/// What is spoken on an address. That of gRPC is never shared.
+pub(crate) fn protocol(config: &Config, listen: &str) -> Protocol {
+    match config.pull_api.as_ref().and_then(|api| api.grpc_listen.as_deref()) {
+        Some(grpc) if grpc == listen => Protocol::Http2,
+        _ => Protocol::Http,
+    }
 }
 
 #[derive(Default)]

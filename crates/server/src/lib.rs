@@ -23,13 +23,16 @@ mod secrets;
 mod services;
 mod stop;
 mod supervisor;
+mod tasks;
 mod vault;
 mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hookaido_http::Handler;
 use hookaido_model::config::LogLevel;
+use hookaido_pull::Table;
 use hookaido_queue::store::Store;
 
 pub use environment::{DotenvError, environment, secrets};
@@ -50,7 +53,12 @@ pub struct Options {
     pub watch: bool,
     /// Variables behind those of the process.
     pub dotenv: Option<PathBuf>,
+    /// The gRPC worker API, where the program was built with it; it lies beside this crate and not below.
+    pub worker_grpc: Option<WorkerGrpc>,
 }
+
+/// Makes the gRPC worker API over the pulled routes of a configuration.
+pub type WorkerGrpc = fn(Arc<Table>) -> Arc<dyn Handler>;
 
 /// Serves until told to stop, on the backend that the configuration names. Blocks.
 ///
@@ -89,7 +97,7 @@ fn start(options: &Options, store: Option<Arc<dyn Store>>) -> Result<(), StartEr
 
 async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Logs) -> Result<(), StartError> {
     let environment = Arc::new(environment(options.dotenv.as_deref())?);
-    let loaded = load::load(&options.config, &environment)?;
+    let loaded = load::load_first(&options.config, &environment, options.worker_grpc.is_some())?;
     // Before the log follows the file, so that even one that wants no log shows what is doubtful in it.
     load::log_warnings(&loaded);
     logs.follow(&loaded.config.observability)?;
@@ -98,7 +106,7 @@ async fn serve(options: &Options, store: Option<Arc<dyn Store>>, logs: &logs::Lo
     let pid_file = options.pid_file.as_deref().map(pid_file::PidFile::create).transpose();
     let _pid_file = pid_file.map_err(StartError::PidFile)?;
     let store = app::Opened { given: store, path: &options.db };
-    let (app, commands) = app::App::open(store, &loaded.config, environment, logs)?;
+    let (app, commands) = app::App::open(store, &loaded.config, environment, logs, options.worker_grpc)?;
     let mut generation = app.build(&loaded, 1).await?;
     app.adopt_secrets(&mut generation, &loaded.config);
     app.keep_queue(generation.rules.clone());

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hookaido_http::{BoundListener, Drain, ListenerLimits, ListenerOptions, PrefixMux, ServerTls, bind, serve};
+use hookaido_http::{
+    BoundListener, Drain, ListenerLimits, ListenerOptions, PrefixMux, Protocol, ServerTls, bind, serve,
+};
 use hookaido_model::config::Config;
 use tokio_util::task::TaskTracker;
 
 use crate::StartError;
 use crate::app::{App, DRAIN};
 use crate::descriptors;
-use crate::generation::Generation;
+use crate::generation::{Generation, protocol};
 
 /// A socket and what will be served on it.
 type Bound = (BoundListener, Arc<ArcSwap<PrefixMux>>);
@@ -44,8 +46,10 @@ impl Running {
             running.sites.insert(listener.configured().to_owned(), Arc::clone(&site));
             let tls = generation.tls.get(listener.configured()).map(|tls| Arc::new(ArcSwap::new(Arc::clone(tls))));
             running.tls.extend(tls.iter().map(|tls| (listener.configured().to_owned(), Arc::clone(tls))));
+            let protocol = protocol(config, listener.configured());
             let options = ListenerOptions {
-                limits: limits(config, listener.configured(), descriptors),
+                protocol,
+                limits: limits(config, (listener.configured(), protocol), descriptors),
                 tls,
                 access_log: app.logs.handles.access(),
                 metrics: Arc::clone(&app.metrics),
@@ -81,9 +85,17 @@ impl Running {
     }
 }
 
+/// Time for which a gRPC connection may be idle: workers keep theirs while they work on a message.
+const GRPC_IDLE: Duration = Duration::from_secs(300);
+/// Calls of one gRPC connection: a worker shares one among all of its threads, and each may wait for a message.
+const GRPC_CALLS: u32 = 1024;
+
 /// Heads may be as large as the largest `max_headers` asks for, within reason; connections as many as there are descriptors for.
-fn limits(config: &Config, listen: &str, descriptors: Option<u64>) -> ListenerLimits {
-    let defaults = ListenerLimits::default();
+fn limits(config: &Config, (listen, protocol): (&str, Protocol), descriptors: Option<u64>) -> ListenerLimits {
+    let defaults = match protocol {
+        Protocol::Http => ListenerLimits::default(),
+        Protocol::Http2 => ListenerLimits { http2_idle: GRPC_IDLE, http2_streams: GRPC_CALLS, ..Default::default() },
+    };
     let wanted = config.front_of(listen).max_connections.and_then(|most| usize::try_from(most).ok());
     let wanted = wanted.unwrap_or(defaults.max_connections);
     let max_connections = descriptors::connections(wanted, descriptors);
@@ -107,6 +119,9 @@ fn log(config: &Config) {
     if let Some(api) = &config.pull_api {
         let addr = api.listen.as_str();
         tracing::info!(target: "hookaido", addr, prefix = api.prefix.as_str(), shared = shared(addr), "pull_api_listening");
+        if let Some(addr) = api.grpc_listen.as_deref() {
+            tracing::info!(target: "hookaido", addr, "pull_worker_grpc_listening");
+        }
     }
     let (addr, prefix) = (config.admin_api.listen.as_str(), config.admin_api.prefix.as_str());
     tracing::info!(target: "hookaido", addr, prefix, shared = shared(addr), "admin_api_listening");

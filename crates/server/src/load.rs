@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hookaido_config::{ProcessEnvironment, compile, fingerprint, unsupported};
+use hookaido_config::{ProcessEnvironment, compile, fingerprint, unsupported, without_grpc};
 use hookaido_model::config::Config;
 use hookaido_syntax::{Diagnostic, Tree};
 
@@ -21,6 +21,19 @@ pub(crate) struct Loaded {
 /// Reads and compiles. Blocks for as long as the file and the files it refers to take.
 pub(crate) fn load(path: &Path, environment: &ProcessEnvironment) -> Result<Loaded, StartError> {
     Ok(understand(path, &read(path)?, environment)?.0)
+}
+
+/// The same for a start, with or without the gRPC worker API. A reload need not ask: `grpc_listen` changes with a restart only.
+pub(crate) fn load_first(path: &Path, environment: &ProcessEnvironment, grpc: bool) -> Result<Loaded, StartError> {
+    let (loaded, tree) = understand(path, &read(path)?, environment)?;
+    match without_grpc(&loaded.config, &tree).filter(|_| !grpc) {
+        None => Ok(loaded),
+        Some(missing) => {
+            let mut diagnostics = loaded.warnings;
+            diagnostics.push(missing);
+            Err(StartError::Config { path: path.display().to_string(), tree: Box::new(tree), diagnostics })
+        }
+    }
 }
 
 /// Reads the file.

@@ -51,8 +51,20 @@ fn longest_delay(config: &Config) -> Duration {
     tolerances.fold(LATE, Duration::max)
 }
 
+impl App {
+    /// Removes ended versions for as long as the process lives.
+    pub(crate) fn spawn_sweep(&self) {
+        let (secrets, metrics) = (Arc::clone(&self.runtime_secrets), Arc::clone(&self.metrics));
+        let (clock, stop, tasks) = (Arc::clone(&self.clock), self.upkeep.clone(), self.tasks.clone());
+        self.keep_running("secrets_sweep", &self.upkeep, move || {
+            let kept = (Arc::clone(&secrets), Arc::clone(&metrics));
+            sweep(kept, Arc::clone(&clock), stop.clone(), tasks.clone())
+        });
+    }
+}
+
 /// Removes ended versions, at once and then again and again, until `stop`.
-pub(crate) async fn sweep(
+async fn sweep(
     (secrets, metrics): (Arc<RuntimeSecrets>, Arc<Metrics>),
     clock: Arc<dyn Clock>,
     stop: CancellationToken,

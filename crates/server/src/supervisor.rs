@@ -3,10 +3,12 @@
 //! Signals, the file watch and the admin API only send. A reload is `load -> plan -> build everything -> exchange`; until the exchange nothing that
 //! runs has changed, and the exchange cannot fail.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hookaido_admin::{EndpointChange, EndpointChanged, EndpointError};
 use hookaido_config::plan;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, settings};
@@ -14,7 +16,7 @@ use crate::generation::Generation;
 use crate::listeners::Running;
 use crate::load::{Loaded, load};
 use crate::stop::Signals;
-use crate::{Options, StartError, certificates, listeners, secrets, watch};
+use crate::{Options, StartError, certificates, listeners, watch};
 
 /// Commands that may wait.
 const WAITING: usize = 16;
@@ -80,18 +82,8 @@ pub(crate) async fn supervise(
     loaded: Loaded,
     signals: Signals,
 ) {
-    app.tasks.spawn(signals.forward(app.commands.clone()));
-    if options.watch {
-        app.tasks.spawn(watch::watch(options.config.clone(), app.commands.clone(), app.stop.clone()));
-    }
-    app.tasks.spawn(secrets::sweep(
-        (Arc::clone(&app.runtime_secrets), Arc::clone(&app.metrics)),
-        Arc::clone(&app.clock),
-        app.upkeep.clone(),
-        app.tasks.clone(),
-    ));
-    let files = certificates::files(&loaded.config);
-    app.tasks.spawn(watch::watch_certificates(files, app.commands.clone(), app.stop.clone()));
+    app.spawn_commands(options, signals, certificates::files(&loaded.config));
+    app.spawn_sweep();
     let dispatcher = tokio_util::task::TaskTracker::new();
     dispatcher.spawn(app.dispatcher.clone().run(app.stop.clone()));
     dispatcher.close();
@@ -113,6 +105,29 @@ pub(crate) async fn supervise(
     tokio::select! {
         () = drained => tracing::info!(target: "hookaido", "shutdown_complete"),
         () = second_stop(&mut commands) => tracing::warn!(target: "hookaido", "shutdown_forced"),
+    }
+}
+
+impl App {
+    /// What sends commands. The signals that were caught first serve until the task breaks, if ever; then they are caught anew.
+    fn spawn_commands(&self, options: &Options, signals: Signals, certificates: Vec<PathBuf>) {
+        let (first, commands) = (Mutex::new(Some(signals)), self.commands.clone());
+        self.keep_running("signals", &self.upkeep, move || {
+            let (signals, commands) = (first.lock().take(), commands.clone());
+            async move {
+                if let Ok(signals) = signals.map_or_else(Signals::catch, Ok) {
+                    signals.forward(commands).await;
+                }
+            }
+        });
+        if options.watch {
+            let (path, commands, stop) = (options.config.clone(), self.commands.clone(), self.stop.clone());
+            self.keep_running("watch", &self.stop, move || watch::watch(path.clone(), commands.clone(), stop.clone()));
+        }
+        let (commands, stop) = (self.commands.clone(), self.stop.clone());
+        self.keep_running("certificate_watch", &self.stop, move || {
+            watch::watch_certificates(certificates.clone(), commands.clone(), stop.clone())
+        });
     }
 }
 

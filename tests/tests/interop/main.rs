@@ -1,10 +1,11 @@
-//! The real binary against tools and libraries of other languages: openssl, curl, Python, Node, and the signers that
-//! Stripe and GitHub publish.
+//! The real binary against tools and libraries of other languages: openssl, curl, Python, Node, the signers that
+//! Stripe and GitHub publish, and Google's gRPC client.
 //!
 //! `make interop` runs this; a plain `cargo test` only says so, because none of those tools is needed to build. A tool
 //! or registry that is not there skips its checks, by name; a check that does not hold fails the run.
 
 mod edge;
+mod grpc;
 mod setup;
 mod signatures;
 mod signers;
@@ -30,12 +31,13 @@ pub(crate) struct Report {
 
 type Area = (&'static str, fn(&mut Report, &std::path::Path) -> Attempt<()>);
 
-const AREAS: [Area; 5] = [
+const AREAS: [Area; 6] = [
     ("signatures", signatures::check),
     ("workers", workers::check),
     ("tls", tls::check),
     ("edge", edge::check),
     ("signers", signers::check),
+    ("grpc", grpc::check),
 ];
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
-//! Installs the published signers below the target folder, once; later runs find them there.
+//! Installs published libraries below the target folder, once; later runs find them there.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use e2e::fail::{Attempt, Fail, fail};
 
@@ -9,6 +9,7 @@ use crate::tool::{Ran, Tool, script};
 
 /// Versions that these checks were written against.
 const STRIPE: &str = "stripe==16.1.0";
+const GRPC: [&str; 2] = ["grpcio==1.85.3", "grpcio-tools==1.85.1"];
 const OCTOKIT: &str = "@octokit/webhooks-methods@6.0.0";
 
 /// `TARGET/interop`; the test program is `TARGET/PROFILE/deps/interop-HASH`.
@@ -22,25 +23,35 @@ fn folder() -> Attempt<PathBuf> {
 
 /// A Python that can import Stripe's library.
 pub(crate) fn stripe() -> Attempt<PathBuf> {
-    let venv = folder()?.join("venv");
+    python("venv", "import stripe", &[STRIPE])
+}
+
+/// A Python that can import Google's gRPC library, and the folder of the code made from the `.proto` file.
+pub(crate) fn grpc() -> Attempt<(PathBuf, PathBuf)> {
+    let python = python("venv-grpc", "import grpc, grpc_tools", &GRPC)?;
+    let (stubs, protos) = (folder()?.join("grpc"), "crates/pull-grpc/proto");
+    let protos = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(protos);
+    fs::create_dir_all(&stubs)?;
+    let target = |option: &str| format!("--{option}={}", stubs.display());
+    let compile = Tool::new(&python).args(["-m", "grpc_tools.protoc", "-I"]).arg(&protos);
+    let compile = compile.args([target("python_out"), target("grpc_python_out")]);
+    worked(compile.arg("hookaido/worker/v1/worker.proto").run())?;
+    Ok((python, stubs))
+}
+
+/// A Python in an environment of its own, in which `import` works.
+fn python(environment: &str, import: &str, packages: &[&str]) -> Attempt<PathBuf> {
+    let venv = folder()?.join(environment);
     let python = venv.join("bin/python");
-    let usable = || Tool::new(&python).args(["-c", "import stripe"]).run().is_ok_and(|ran| ran.code == 0);
+    let usable = || Tool::new(&python).args(["-c", import]).run().is_ok_and(|ran| ran.code == 0);
     if !usable() {
         worked(Tool::new("python3").args(["-m", "venv", "--clear"]).arg(&venv).within(60).run())?;
         let options = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
         let limits = ["--retries", "1", "--timeout", "10", "--only-binary", ":all:"];
-        worked(
-            Tool::new(&python)
-                .args(options)
-                .args(limits)
-                .arg("--cache-dir")
-                .arg(venv.join("cache"))
-                .arg(STRIPE)
-                .within(60)
-                .run(),
-        )?;
+        let install = Tool::new(&python).args(options).args(limits).arg("--cache-dir").arg(venv.join("cache"));
+        worked(install.args(packages).within(180).run())?;
     }
-    if usable() { Ok(python) } else { fail("stripe cannot be imported") }
+    if usable() { Ok(python) } else { fail(format!("`{import}` does not work")) }
 }
 
 /// The script that signs with GitHub's library, next to that library.

@@ -33,7 +33,10 @@ impl Site {
         let args = ["run", "--config", &path("config"), "--db", &path("hookaido.db"), "--log-level", "info"];
         let environment = [("PATH".to_owned(), settings::search_path())];
         site.server.start(&args.map(str::to_owned), &environment)?;
-        let waiting: Vec<&str> = ["ingress", "pull"].into_iter().filter(|name| config.contains(name)).collect();
+        let waiting: Vec<&str> = ["ingress", "pull", "grpc"]
+            .into_iter()
+            .filter(|name| config.contains(&format!("{{{{{name}}}}}")))
+            .collect();
         for name in waiting {
             let address = site.at(name)?;
             let open =

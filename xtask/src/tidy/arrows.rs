@@ -25,6 +25,7 @@ const LEVELS: &[(&str, u8)] = &[
     (SERVICES[1], SERVICE_LEVEL),
     (SERVICES[2], SERVICE_LEVEL),
     (SERVICES[3], SERVICE_LEVEL),
+    ("hookaido-pull-grpc", 5),
     ("hookaido-server", 5),
     ("hookaido-cli", 6),
 ];
@@ -42,6 +43,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("libsqlite3-sys", &["hookaido-queue-sqlite"]),
     ("nom", &["hookaido-syntax"]),
     ("annotate-snippets", &["hookaido-cli"]),
+    ("tonic", &["hookaido-pull-grpc"]),
+    ("prost", &["hookaido-pull-grpc"]),
 ];
 
 /// Members of the workspace that are no part of the product: they may depend on anything.
@@ -159,6 +162,9 @@ mod tests {
             ("hookaido-admin", &["hookaido-config", "hookaido-syntax"], &["hookaido-config", "hookaido-syntax"]),
             ("hookaido-dispatch", &["hookaido-queue-sqlite"], &["hookaido-queue-sqlite"]),
             ("hookaido-server", &["hookaido-queue-sqlite", "hookaido-cli"], &["hookaido-cli"]),
+            ("hookaido-server", &["hookaido-pull", "hookaido-pull-grpc"], &["hookaido-pull-grpc"]),
+            ("hookaido-pull-grpc", &["hookaido-pull", "hookaido-http", "tonic", "prost"], &[]),
+            ("hookaido-pull", &["tonic"], &["tonic"]),
             ("hookaido-queue", &["rusqlite", "nom"], &["rusqlite", "nom"]),
             ("hookaido-cli", &["annotate-snippets", "hookaido-server"], &[]),
             ("hookaido-new", &[], &["hookaido-new"]),

@@ -14,6 +14,7 @@ use crate::service::Shared;
 use crate::{Body, Handler, Peer, PrefixMux, Reply, Request, Response};
 
 const HEAD: Duration = Duration::from_secs(15);
+const IDLE: Duration = Duration::from_secs(300);
 
 /// `/slow` takes a minute, `/large` is larger than the pipe, `/stream` sends something now and something in a minute.
 struct Service;
@@ -68,7 +69,7 @@ fn connect(http2: bool) -> Connection {
     let state = Arc::new(ConnState::default());
     let (service, theirs) = (service(&state), Arc::clone(&state));
     let served = TaskTracker::new().spawn(async move {
-        let (began, limits) = (Instant::now(), ListenerLimits::default());
+        let (began, limits) = (Instant::now(), ListenerLimits { http2_idle: IDLE, ..ListenerLimits::default() });
         if http2 {
             serve_http2(server, theirs, service, &limits, TaskTracker::new()).await;
         } else {
@@ -228,6 +229,21 @@ async fn an_http2_peer_without_preface_or_request_is_closed() {
     let client = TaskTracker::new().spawn(conn);
     let lived = served.await.unwrap();
     assert!(lived >= HEAD && lived <= HEAD * 2, "{lived:?}");
+    client.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_http2_connection_is_kept_for_its_own_time() {
+    let Connection { client, served, .. } = connect(true);
+    let (mut sender, conn) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), TokioIo::new(client))
+            .await
+            .unwrap();
+    let client = TaskTracker::new().spawn(conn);
+    let request = http::Request::get("http://x/quick").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    let lived = served.await.unwrap();
+    assert!(lived >= IDLE && lived <= IDLE * 2, "{lived:?}");
     client.await.unwrap().unwrap();
 }
 

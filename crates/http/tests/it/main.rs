@@ -7,6 +7,7 @@ mod clients;
 mod drain;
 mod framing;
 mod front;
+mod http2;
 mod limits;
 mod requests;
 mod site;

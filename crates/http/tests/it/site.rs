@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hookaido_http::{
     Body, BodyError, ByteBudget, Drain, Drained, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Problem,
-    Reply, Request, Response, bind, read_body, serve,
+    Protocol, Reply, Request, Response, bind, read_body, serve,
 };
 use hookaido_model::SystemClock;
 use hookaido_model::config::{AccessLog as AccessConfig, Front, LogOutput, RuntimeLog};
@@ -70,6 +70,7 @@ impl Handler for Service {
                 self.begun.notify_one();
                 Reply::ready(Response::new(Body::stream(TwoParts { go, sent: 0, waiting: None })))
             }
+            "/trailers" => Reply::ready(Response::new(Body::stream(Trailed { sent: 0 }))),
             "/boom" => panic!("boom"),
             "/boom-later" => Reply::later(async { panic!("boom later") }),
             "/peer" => Reply::ready(Response::new(Body::full(peer.addr.to_string()))),
@@ -118,6 +119,31 @@ impl http_body::Body for TwoParts {
     }
 }
 
+/// A message, then trailers, as gRPC answers.
+struct Trailed {
+    sent: u8,
+}
+
+impl http_body::Body for Trailed {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        self.sent += 1;
+        std::task::Poll::Ready(match self.sent {
+            1 => Some(Ok(http_body::Frame::data("message".into()))),
+            2 => {
+                let trailers = [(http::HeaderName::from_static("grpc-status"), http::HeaderValue::from_static("5"))];
+                Some(Ok(http_body::Frame::trailers(trailers.into_iter().collect())))
+            }
+            _ => None,
+        })
+    }
+}
+
 /// A listener that is being served.
 pub(crate) struct Site {
     pub(crate) addr: SocketAddr,
@@ -133,6 +159,7 @@ pub(crate) struct Start {
     pub(crate) service: Service,
     pub(crate) limits: ListenerLimits,
     pub(crate) budget: Duration,
+    pub(crate) protocol: Protocol,
     pub(crate) access_log: Arc<AccessLog>,
     pub(crate) front: Front,
 }
@@ -144,6 +171,7 @@ impl Default for Start {
             service: Service::default(),
             limits: ListenerLimits::default(),
             budget: Duration::from_secs(10),
+            protocol: Protocol::Http,
             access_log: Arc::new(AccessLog::disabled()),
             front: Front::default(),
         }
@@ -159,6 +187,7 @@ impl Start {
         ));
         let metrics = Metrics::new().0;
         let options = ListenerOptions {
+            protocol: self.protocol,
             limits: self.limits,
             tls: None,
             access_log: self.access_log,

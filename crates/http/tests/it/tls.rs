@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use bytes::Bytes;
 use hookaido_http::{
-    Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Reply, Request, Response, ServerTls, TlsError,
-    bind, serve,
+    Drain, Handler, ListenerLimits, ListenerOptions, Peer, PrefixMux, Protocol, Reply, Request, Response, ServerTls,
+    TlsError, bind, serve,
 };
 use hookaido_model::config::{ClientAuth, Front, Tls};
 use hookaido_telemetry::{AccessLog, Metrics};
@@ -153,11 +153,16 @@ pub(crate) fn start(tls: &Tls, limits: ListenerLimits) -> Site {
 }
 
 pub(crate) fn start_behind(tls: &Tls, limits: ListenerLimits, front: &Front) -> Site {
+    start_with(tls, limits, front, Protocol::Http)
+}
+
+fn start_with(tls: &Tls, limits: ListenerLimits, front: &Front, protocol: Protocol) -> Site {
     let listener = bind("127.0.0.1:0").unwrap();
     let addr = listener.addr();
     let config = Arc::new(ArcSwap::from_pointee(ServerTls::read(tls).unwrap()));
     let metrics = Metrics::new().0;
     let options = ListenerOptions {
+        protocol,
         limits,
         tls: Some(Arc::clone(&config)),
         access_log: Arc::new(AccessLog::disabled()),
@@ -199,6 +204,17 @@ async fn alpn_chooses_the_protocol() {
     assert_eq!(ask_http1(pki.connect(&site, None, &[b"http/1.1"]).await).await.as_deref(), Some(http1));
     let stream = pki.connect(&site, None, &[b"h2", b"http/1.1"]).await.unwrap();
     assert_eq!(ask_http2(stream, "/x").await, "HTTP/2.0 Some((Some(\"localhost\"), 0))");
+}
+
+#[tokio::test]
+async fn a_listener_of_http2_takes_nothing_else() {
+    let pki = Pki::new();
+    let site = start_with(&pki.tls(ClientAuth::None), ListenerLimits::default(), &Front::default(), Protocol::Http2);
+    let stream = pki.connect(&site, None, &[b"h2", b"http/1.1"]).await.unwrap();
+    assert!(ask_http2(stream, "/x").await.starts_with("HTTP/2.0 "));
+    for alpn in [&[b"http/1.1".as_slice()][..], &[]] {
+        assert_eq!(ask_http1(pki.connect(&site, None, alpn).await).await, None, "{alpn:?}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ fn limits() -> PullLimits {
 
 fn wish(batch: Option<i64>, lease_ttl: Option<u64>, max_wait: Option<u64>) -> (u32, u64, u64) {
     let secs = |secs: Option<u64>| secs.map(Duration::from_secs);
-    let wish = Wish { batch, lease_ttl: secs(lease_ttl), max_wait: secs(max_wait) }.within(&limits(), LaneId(7));
+    let wish = Wish { batch, lease_ttl: secs(lease_ttl), max_wait: secs(max_wait), max_bytes: None }
+        .within(&limits(), LaneId(7));
     assert_eq!(wish.lane, LaneId(7));
     (wish.max, wish.ttl.as_secs(), wish.max_wait.as_secs())
 }
@@ -33,15 +34,18 @@ fn wishes_are_held_within_the_limits() {
 #[test]
 fn without_limits_wishes_are_as_asked() {
     let limits = PullLimits { max_lease_ttl: None, max_wait: None, ..limits() };
-    let wish =
-        Wish { batch: None, lease_ttl: Some(Duration::from_secs(9999)), max_wait: Some(Duration::from_secs(999)) };
+    let wish = Wish {
+        lease_ttl: Some(Duration::from_secs(9999)),
+        max_wait: Some(Duration::from_secs(999)),
+        ..Wish::default()
+    };
     let wish = wish.within(&limits, LaneId(1));
     assert_eq!((wish.ttl.as_secs(), wish.max_wait.as_secs()), (9999, 999));
 }
 
-fn named(one: Option<&str>, many: Option<&[&str]>) -> Result<Leases, String> {
+fn named(one: Option<&str>, many: Option<&[&str]>) -> Result<Leases, NamingError> {
     let many = many.map(|many| many.iter().map(|name| (*name).to_owned()).collect());
-    Leases::named(one.map(str::to_owned), many, 3).map_err(|error| error.to_string())
+    Leases::named(one.map(str::to_owned), many, 3)
 }
 
 #[test]
@@ -51,9 +55,10 @@ fn leases_are_named_in_one_form() {
     assert_eq!(named(Some("a"), Some(&[])), Ok(Leases::One("a".to_owned())));
     assert_eq!(named(Some(""), Some(&["b"])), many(&["b"]));
     assert_eq!(named(None, Some(&["a", "b", " a", "", "c", "c"])), many(&["a", "b", "c"]));
-    assert!(named(Some("a"), Some(&["b"])).unwrap_err().contains("not both"));
-    assert!(named(None, Some(&["a", "b", "c", "d"])).unwrap_err().contains("may name 3"));
-    for (one, many) in [(None, None), (Some(" "), None), (None, Some(&[][..])), (None, Some(&[" ", ""][..]))] {
-        assert!(named(one, many).unwrap_err().contains("is required"), "{one:?} {many:?}");
+    assert_eq!(named(Some("a"), Some(&["b"])), Err(NamingError::Both));
+    assert_eq!(named(None, Some(&["a", "b", "c", "d"])), Err(NamingError::TooMany { most: 3 }));
+    assert_eq!(named(None, Some(&[" ", ""])), Err(NamingError::Blank));
+    for (one, many) in [(None, None), (Some(" "), None), (None, Some(&[][..]))] {
+        assert_eq!(named(one, many), Err(NamingError::Neither), "{one:?} {many:?}");
     }
 }

@@ -152,10 +152,10 @@ async fn refused_dequeues_are_counted() {
     }
     let huge = "x".repeat((1 << 20) + 1);
     let (status, answer) = post(&table, "/a/dequeue", &huge).await;
-    assert_eq!((status, &answer["code"]), (413, &json!("body_too_large")));
+    assert_eq!((status, &answer["code"]), (400, &json!("invalid_body")));
     world.queue.close().await.unwrap();
     let (status, answer) = post(&table, "/a/dequeue", "{}").await;
-    assert_eq!((status, &answer["code"]), (503, &json!("queue_overload")));
+    assert_eq!((status, &answer["code"]), (503, &json!("store_unavailable")));
     assert_eq!(world.counts("/hooks/a").dequeue, [("200", 0), ("204", 0), ("4xx", 5), ("5xx", 1)]);
 }
 

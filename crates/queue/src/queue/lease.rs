@@ -16,7 +16,7 @@ use super::waiters::{Arrival, Called, Check, LaneWaiters};
 use crate::store::{Lease, Leased, Rules, Settle, SettleBatch, Settlement, StoreError};
 
 /// Bytes of content in one lease, about; a single message may be larger.
-const MAX_BYTES: u64 = 32 << 20;
+pub(super) const MAX_BYTES: u64 = 32 << 20;
 /// Longest sleep between two looks at the clock, which may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Patience without end, in a form that timers can take.
@@ -71,7 +71,7 @@ impl Drop for LeasedBatch {
 }
 
 /// Leases what there is, or waits for it.
-pub(super) async fn lease(queue: &Arc<Inner>, wish: LeaseWish) -> Result<LeasedBatch, StoreError> {
+pub(super) async fn lease(queue: &Arc<Inner>, wish: LeaseWish, max_bytes: u64) -> Result<LeasedBatch, StoreError> {
     let batch = |envelopes| Ok(LeasedBatch { envelopes, queue: Arc::clone(queue) });
     if wish.max == 0 {
         return batch(Vec::new());
@@ -86,7 +86,7 @@ pub(super) async fn lease(queue: &Arc<Inner>, wish: LeaseWish) -> Result<LeasedB
     loop {
         if let Some(called) = turn.take() {
             called_once = true;
-            let envelopes = call(queue, &seat.lane, wish, called).await?;
+            let envelopes = call(queue, &seat.lane, (wish, max_bytes), called).await?;
             if !envelopes.is_empty() || over(queue, deadline) {
                 return batch(envelopes);
             }
@@ -110,11 +110,11 @@ fn over(queue: &Inner, deadline: Instant) -> bool {
 async fn call(
     queue: &Arc<Inner>,
     lane: &Arc<LaneWaiters>,
-    wish: LeaseWish,
+    (wish, max_bytes): (LeaseWish, u64),
     called: Called,
 ) -> Result<Vec<Envelope>, StoreError> {
     let now = queue.clock.now();
-    let op = Lease { lane: wish.lane, max: wish.max, max_bytes: MAX_BYTES, until: now.plus(wish.ttl), now };
+    let op = Lease { lane: wish.lane, max: wish.max, max_bytes, until: now.plus(wish.ttl), now };
     let abandoned = {
         let (queue, lane) = (Arc::clone(queue), Arc::clone(lane));
         move |answer| {

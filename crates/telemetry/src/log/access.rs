@@ -20,7 +20,7 @@ const MAX_CERT: usize = 512;
 /// What is said about a request.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessLine<'a> {
-    /// `ingress`, `pull_api`, `admin_api` or `metrics`.
+    /// `ingress`, `pull_api`, `worker_grpc`, `admin_api` or `metrics`.
     pub component: &'a str,
     /// As sent.
     pub method: &'a str,
@@ -28,6 +28,8 @@ pub struct AccessLine<'a> {
     pub path: &'a str,
     /// Of the answer.
     pub status: u16,
+    /// The status that counts with gRPC, whose answers are all 200.
+    pub grpc_status: Option<u16>,
     /// Of the answer's body.
     pub bytes: u64,
     /// From the end of the request head to the answer.
@@ -129,6 +131,10 @@ impl AccessLine<'_> {
         json::string(out, cut(self.path, MAX_PATH));
         out.extend_from_slice(b",\"status\":");
         json::number(out, self.status);
+        if let Some(status) = self.grpc_status {
+            out.extend_from_slice(b",\"grpc_status\":");
+            json::number(out, status);
+        }
         out.extend_from_slice(b",\"bytes\":");
         json::number(out, self.bytes);
         out.extend_from_slice(b",\"duration\":");

@@ -41,6 +41,7 @@ fn a_line(path: &str) -> AccessLine<'_> {
         method: "POST",
         path,
         status: 202,
+        grpc_status: None,
         bytes: 20,
         duration: Duration::from_nanos(1_435_745),
         remote: "127.0.0.1:48424".parse().unwrap(),
