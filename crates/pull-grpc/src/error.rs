@@ -55,7 +55,8 @@ pub(crate) fn operation(error: PullError) -> Status {
         PullError::Body(error) => body(&error),
         PullError::Invalid(what) => Status::invalid_argument(what),
         PullError::Method => Status::unimplemented(error.to_string()),
-        PullError::Store(error) => Status::unavailable(error.to_string()),
+        // Why is in the log; it names files of the server.
+        PullError::Store(_) => Status::unavailable("the queue is temporarily unavailable"),
     }
 }
 
