@@ -120,7 +120,7 @@ mod tests {
     fn features_without_an_engine_are_named_and_found() {
         let text = "pull_api { auth token vault:x tls { cert_file a key_file b } grpc_listen :1 }
             defaults { adaptive_backpressure { enabled on } }
-            observability { tracing { collector https://h/ } }
+            observability { tracing { enabled on collector https://h/ } }
             secrets { secret s { runtime true } }
             /a { auth forward https://h/ pull { path /a } }
             /b { queue sqlite deliver exec /bin/cat { } deliver https://h/ { sign hmac raw:x } }";

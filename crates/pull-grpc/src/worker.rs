@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookaido_pull::ops::{Ended, Leases, Verdict, Wish};
+use hookaido_pull::ops::{Leases, Verdict, Wish};
 use hookaido_pull::{Endpoint, Table};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -36,7 +36,7 @@ impl Worker {
 
     async fn settle(&self, endpoint: &Endpoint, leases: Leases, verdict: Verdict) -> Result<Settled, Status> {
         let ended = self.0.settle(endpoint, &leases, &verdict).await.map_err(error::operation)?;
-        if matches!(leases, Leases::One(_)) && ended != (Ended { done: 1, conflicts: Vec::new() }) {
+        if matches!(leases, Leases::One(_)) && !ended.conflicts.is_empty() {
             return Err(error::lost());
         }
         Ok(convert::ended(ended))
@@ -78,9 +78,10 @@ impl WorkerService for Worker {
     async fn nack(&self, request: Request<NackRequest>) -> Result<Response<NackResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let endpoint = self.endpoint(path(&request.endpoint)?, &metadata)?;
-        let delay = convert::duration("delay", request.delay)?.unwrap_or_default();
+        let delay = convert::duration("delay", request.delay)?;
         let leases = self.0.leases(Some(request.lease_id), Some(request.lease_ids)).map_err(error::naming)?;
-        let verdict = if request.dead { Verdict::Dead(Some(request.reason)) } else { Verdict::Nack(delay) };
+        let reason = Some(request.reason);
+        let verdict = if request.dead { Verdict::Dead(reason) } else { Verdict::Nack { delay, reason } };
         let (succeeded, conflicts) = self.settle(endpoint, leases, verdict).await?;
         Ok(Response::new(NackResponse { succeeded, conflicts }))
     }

@@ -5,7 +5,7 @@ use hookaido_model::UnixMillis;
 /// Reads an instant. The hour may have one digit, the fraction may start with a comma.
 pub(crate) fn time(text: &str) -> Option<UnixMillis> {
     let mut text = text.replacen(',', ".", 1);
-    if text.as_bytes().get(12) == Some(&b':') {
+    if text.as_bytes().get(12) == Some(&b':') && text.is_char_boundary(11) {
         text.insert(11, '0');
     }
     UnixMillis::parse_rfc3339(&text).ok().filter(|_| text.get(17..19).is_some_and(|seconds| seconds != "60"))
@@ -20,7 +20,14 @@ mod tests {
         let at = time("2026-01-01T01:00:00.5Z");
         assert!(at.is_some());
         assert_eq!(time("2026-01-01T1:00:00,5Z"), at);
-        for text in ["", "2026-01-01", "2026-01-01t00:00:00z", "2026-01-01T00:00:00.Z", "2026-01-01T23:59:60Z"] {
+        for text in [
+            "",
+            "2026-01-01",
+            "2026-01-01t00:00:00z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T23:59:60Z",
+            "http://h\u{111e1}:",
+        ] {
             assert_eq!(time(text), None, "{text}");
         }
     }
