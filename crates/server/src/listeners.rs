@@ -17,6 +17,7 @@ use crate::StartError;
 use crate::app::{App, DRAIN};
 use crate::descriptors;
 use crate::generation::{Generation, protocol};
+use crate::tasks::noticed;
 
 /// A socket and what will be served on it.
 type Bound = (BoundListener, Arc<ArcSwap<PrefixMux>>);
@@ -55,7 +56,8 @@ impl Running {
                 metrics: Arc::clone(&app.metrics),
             };
             let drain = Drain { stop: app.stop.clone(), budget: DRAIN };
-            running.tasks.spawn(serve(listener, site, options, drain));
+            let tasks = running.tasks.clone();
+            running.tasks.spawn(noticed("listener", tasks, serve(listener, site, options, drain)));
         }
         log(config);
         Ok(running)

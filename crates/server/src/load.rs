@@ -67,3 +67,24 @@ pub(crate) fn log_warnings(loaded: &Loaded) {
     }
     tracing::info!(target: "hookaido", "config_ok");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_grpc_a_grpc_listener_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("Hookaido.conf");
+        let text = "pull_api { auth token raw:t grpc_listen :1 }\n/a { pull { path /a } }";
+        std::fs::write(&path, text).unwrap();
+        let load = |grpc| load_first(&path, &ProcessEnvironment::default(), grpc);
+        assert!(load(true).is_ok());
+        let Err(StartError::Config { diagnostics, .. }) = load(false) else { panic!("it cannot run") };
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+        let told: Vec<_> = errors.map(|diagnostic| (diagnostic.code, &*diagnostic.message)).collect();
+        assert_eq!(told, [("E0901", "`grpc_listen` cannot run here: this program was built without gRPC")]);
+        std::fs::write(&path, text.replace("grpc_listen :1", "")).unwrap();
+        assert!(load(false).is_ok());
+    }
+}

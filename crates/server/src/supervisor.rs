@@ -16,6 +16,7 @@ use crate::generation::Generation;
 use crate::listeners::Running;
 use crate::load::{Loaded, load};
 use crate::stop::Signals;
+use crate::tasks::noticed;
 use crate::{Options, StartError, certificates, listeners, watch};
 
 /// Commands that may wait.
@@ -85,7 +86,8 @@ pub(crate) async fn supervise(
     app.spawn_commands(options, signals, certificates::files(&loaded.config));
     app.spawn_sweep();
     let dispatcher = tokio_util::task::TaskTracker::new();
-    dispatcher.spawn(app.dispatcher.clone().run(app.stop.clone()));
+    let pushing = app.dispatcher.clone().run(app.stop.clone());
+    dispatcher.spawn(noticed("dispatcher", dispatcher.clone(), pushing));
     dispatcher.close();
 
     let mut present = Present { loaded, number: 1, written: None };

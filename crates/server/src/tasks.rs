@@ -37,6 +37,17 @@ where
     }
 }
 
+/// Runs a task that cannot run again. Should it break, the log says so.
+pub(crate) async fn noticed<T: Send + 'static>(
+    name: &'static str,
+    tasks: TaskTracker,
+    task: impl Future<Output = T> + Send + 'static,
+) {
+    if let Err(error) = tasks.spawn(task).await {
+        tracing::error!(target: "hookaido", task = name, err = %error, "task_failed");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
