@@ -60,6 +60,12 @@ impl Server {
         line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
+    /// The process id of a running server.
+    pub fn pid(&mut self) -> Option<u32> {
+        self.exit_code();
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Sends a signal to a running server.
     pub fn signal(&mut self, name: &str) -> Attempt<()> {
         let signal = signal_called(name)?;

@@ -2,11 +2,15 @@
 //!
 //! Flags may be written with one dash or two (`-config f`, `--config=f`), as users of the reference do.
 
+mod db;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use db::{Backup, Db, DbFile, Format, Import};
 
 /// Usage on top of what the parser makes of the definitions below.
 const USAGE: &str = "\
@@ -18,6 +22,9 @@ Usage:
   hookaido config explain METHOD URL [-H 'NAME: VALUE'] [--config FILE]
   hookaido config reference [DIRECTIVE]
   hookaido config adapt [--config FILE]
+  hookaido db stats | check | vacuum [--db ./hookaido.db] [--format text|json]
+  hookaido db backup [--db ./hookaido.db] [--force] FILE
+  hookaido db import [--db ./hookaido.db] [--only-new] FILE
   hookaido version [--long] [--json]";
 
 /// A durable webhook queue for the edge.
@@ -39,10 +46,19 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Config,
     },
+    /// Look at a queue file, check it, shrink it, copy it, fill it from a Hookaido 2 database
+    #[command(override_usage = "hookaido db COMMAND")]
+    Db {
+        #[command(subcommand)]
+        command: Db,
+    },
     /// Print the version
     #[command(override_usage = "hookaido version [--long] [--json]")]
     Version(Version),
 }
+
+/// The queue file unless told otherwise.
+const QUEUE: &str = "./hookaido.db";
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -50,7 +66,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Queue file of the SQLite backend
-    #[arg(long, value_name = "FILE", default_value = "./hookaido.db")]
+    #[arg(long, value_name = "FILE", default_value = QUEUE)]
     pub(crate) db: PathBuf,
     /// Connection string of the PostgreSQL backend
     #[arg(long, value_name = "DSN")]
@@ -225,6 +241,8 @@ mod tests {
     fn bad_usage_is_refused() {
         for text in
             ["hookaido", "hookaido nope", "hookaido run --log-level loud", "hookaido config", "hookaido config diff a"]
+                .into_iter()
+                .chain(["hookaido db", "hookaido db stats a", "hookaido db backup", "hookaido db check --format xml"])
         {
             assert!(parsed(text).is_err(), "{text}");
         }

@@ -4,7 +4,9 @@
 
 mod args;
 mod config;
+mod db;
 mod file;
+mod progress;
 mod render;
 mod run;
 mod version;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     match command {
         Command::Run(options) => run::run(&options),
         Command::Config { command } => config::run(command),
+        Command::Db { command } => db::run(command),
         Command::Version(options) => version::print(&options),
     }
 }

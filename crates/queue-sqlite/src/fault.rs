@@ -27,6 +27,11 @@ pub(crate) fn stops_writing(error: &Error) -> bool {
     matches!(kind(error), ErrorKind::DiskFull | ErrorKind::Io | ErrorKind::Busy)
 }
 
+/// Whether it says that the file is none of SQLite's.
+pub(crate) fn is_no_database(error: &Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::NotADatabase)
+}
+
 /// The error of a disk on which the reserve has no room.
 pub(crate) fn disk_full() -> Error {
     Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None)

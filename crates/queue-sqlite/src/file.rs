@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, OpenFlags};
@@ -26,6 +27,8 @@ pub(crate) struct QueueFile {
     pub(crate) path: PathBuf,
     options: SqliteOptions,
     identity: (u64, u64),
+    /// Of the write-ahead log, once it was seen.
+    log_identity: OnceLock<(u64, u64)>,
     lock: File,
     pub(crate) reserve: Reserve,
 }
@@ -49,7 +52,8 @@ impl QueueFile {
             return Err(refused);
         }
         let reserve = Reserve::beside(path, options.reserve_bytes);
-        let mut file = Self { path: path.to_owned(), options, identity: (0, 0), lock, reserve };
+        let mut file =
+            Self { path: path.to_owned(), options, identity: (0, 0), log_identity: OnceLock::new(), lock, reserve };
         let conn = file.connect_first()?;
         file.identity = identity(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok((file, conn))
@@ -60,7 +64,7 @@ impl QueueFile {
         let probe = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
         probe.map_err(|source| OpenError::Io { path: self.path.clone(), source })?;
         let sqlite = |source| OpenError::Sqlite { file: self.path.clone(), source };
-        let conn = self.open_connection(OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+        let conn = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         crate::schema::migrate(&conn, &self.path)?;
         self.settle_writer(&conn).map_err(sqlite)?;
         Ok(conn)
@@ -68,7 +72,7 @@ impl QueueFile {
 
     /// Another connection that may write: the writer's after a fault, or the checkpointer's.
     pub(crate) fn connect_writer(&self) -> rusqlite::Result<Connection> {
-        let conn = self.open_connection(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let conn = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         self.settle_writer(&conn)?;
         Ok(conn)
     }
@@ -82,19 +86,9 @@ impl QueueFile {
 
     /// A connection that cannot write.
     pub(crate) fn connect_reader(&self) -> rusqlite::Result<Connection> {
-        let conn = self.open_connection(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let conn = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let kib = self.options.cache_bytes / 4096;
         conn.execute_batch(&format!("PRAGMA query_only = ON; PRAGMA cache_size = -{kib};"))?;
-        Ok(conn)
-    }
-
-    fn open_connection(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
-        let conn = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        conn.execute_batch(
-            "PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF;",
-        )?;
         Ok(conn)
     }
 
@@ -111,9 +105,23 @@ impl QueueFile {
         conn.file_control(Some(c"main"), FileControl::PersistWal(&mut 1))
     }
 
-    /// Whether the path still leads to the file that was opened.
-    pub(crate) fn is_in_place(&self) -> bool {
-        identity(&self.path).is_ok_and(|found| found == self.identity)
+    /// Whether path and log still lead to the files that were opened. What is written to others is not found by the next start.
+    pub(crate) fn place(&self) -> InPlace {
+        if identity(&self.path).is_ok_and(|found| found != self.identity) {
+            return InPlace::Replaced;
+        }
+        if identity(&self.path).is_err() {
+            return InPlace::Gone;
+        }
+        let log = identity(&self.log()).ok();
+        match self.log_identity.get() {
+            Some(known) if log == Some(*known) => InPlace::Yes,
+            Some(_) => InPlace::WithoutLog,
+            None => {
+                let _seen_by_another_thread_meanwhile = log.map(|found| self.log_identity.set(found));
+                InPlace::Yes
+            }
+        }
     }
 
     /// Lets another process open the queue. The last thing done with it.
@@ -121,12 +129,40 @@ impl QueueFile {
         let _closing_would_unlock_too = flock(&self.lock, FlockOperation::Unlock);
     }
 
-    /// Size of the write-ahead log on the disk.
-    pub(crate) fn log_bytes(&self) -> u64 {
+    /// Path of the write-ahead log.
+    pub(crate) fn log(&self) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push("-wal");
-        std::fs::metadata(name).map_or(0, |meta| meta.len())
+        name.into()
     }
+
+    /// Size of the write-ahead log on the disk.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        std::fs::metadata(self.log()).map_or(0, |meta| meta.len())
+    }
+}
+
+/// Whether the files are where they were opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InPlace {
+    Yes,
+    /// The path leads nowhere.
+    Gone,
+    /// The path leads to another file.
+    Replaced,
+    /// The file is there, its log is not.
+    WithoutLog,
+}
+
+/// A connection with the settings that all have in common.
+pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.execute_batch(
+        "PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF;",
+    )?;
+    Ok(conn)
 }
 
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {

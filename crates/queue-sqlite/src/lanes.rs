@@ -1,7 +1,7 @@
 //! The lanes of a file and how many messages each holds by state.
 //!
 //! The writer is the only one that changes anything here, always after a commit; everybody may read. The same numbers are stored in
-//! table `tally`, but for the messages in bundles, so that opening a file counts no messages.
+//! table `tally`, but for the latest bundles, so that opening a file takes the same time whatever it holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hookaido_model::{Lane, LaneId, Seq, State};
 use parking_lot::{Mutex, RwLock};
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 
 /// Name of a lane.
 pub(crate) type Pair = (Arc<str>, Arc<str>);
@@ -31,7 +31,17 @@ pub(crate) struct LaneEntry {
     pub(crate) lane: Arc<Lane>,
     counts: [AtomicU64; 5],
     bundled: AtomicU64,
+    mark: Mutex<Mark>,
     oldest: Mutex<Oldest>,
+}
+
+/// Which bundles of a lane the table of counts covers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    /// All up to this place.
+    pub(crate) to: Seq,
+    /// Bundles behind it.
+    pub(crate) behind: u32,
 }
 
 /// No queued message of the lane lies before `from`. Saves looking through all that was settled since.
@@ -45,7 +55,8 @@ pub(crate) struct Oldest {
 impl LaneEntry {
     fn new(lane: Lane, counts: [u64; 5]) -> Self {
         let oldest = Mutex::new(Oldest { from: Seq(0), version: 0 });
-        Self { lane: Arc::new(lane), counts: counts.map(AtomicU64::new), bundled: AtomicU64::new(0), oldest }
+        let mark = Mutex::new(Mark { to: Seq(-1), behind: 0 });
+        Self { lane: Arc::new(lane), counts: counts.map(AtomicU64::new), bundled: AtomicU64::new(0), mark, oldest }
     }
 
     /// Of the queued messages, those that lie in a bundle and have no row of their own.
@@ -77,6 +88,16 @@ impl LaneEntry {
         self.bundled.store(bundled, Ordering::Relaxed);
     }
 
+    /// What the table of counts covers.
+    pub(crate) fn mark(&self) -> Mark {
+        *self.mark.lock()
+    }
+
+    /// Writer only, after a commit.
+    pub(crate) fn set_mark(&self, mark: Mark) {
+        *self.mark.lock() = mark;
+    }
+
     /// Where to begin to look for the oldest queued message.
     pub(crate) fn oldest(&self) -> Oldest {
         *self.oldest.lock()
@@ -103,10 +124,13 @@ impl Lanes {
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         let mut rows = conn.prepare(
             "SELECT id, route, target, coalesce(queued, 0), coalesce(leased, 0), coalesce(delivered, 0), coalesce(dead, 0),
-                    coalesce(canceled, 0)
+                    coalesce(canceled, 0), coalesce(bundled, 0), coalesce(bundled_to, -1)
              FROM lane LEFT JOIN tally ON tally.lane = lane.id ORDER BY id",
         )?;
         let mut rows = rows.query([])?;
+        let mut bundles = conn.prepare(
+            "SELECT coalesce(sum(count - taken), 0), count(*) FROM bundle INDEXED BY bundle_lane WHERE lane = ?1 AND seq > ?2",
+        )?;
         let lanes = Self::default();
         while let Some(row) = rows.next()? {
             let (route, target): (String, String) = (row.get(1)?, row.get(2)?);
@@ -118,25 +142,25 @@ impl Lanes {
             if index(lane.id) != Some(lanes.len()) {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::from(lane.id.0)));
             }
+            let covered = (row.get::<_, i64>(8)?.max(0).cast_unsigned(), Seq(row.get(9)?));
             lanes.add(lane, counts);
+            lanes.add_bundled(&mut bundles, covered)?;
         }
-        lanes.load_bundled(conn)?;
         Ok(lanes)
     }
 
-    /// What lies in bundles is not in the table of counts.
-    fn load_bundled(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let mut rows = conn.prepare("SELECT lane, sum(count - taken) FROM bundle GROUP BY lane")?;
-        let mut rows = rows.query([])?;
-        while let Some(row) = rows.next()? {
-            let (lane, bundled) = (LaneId(row.get(0)?), row.get::<_, i64>(1)?.max(0).cast_unsigned());
-            let entry = self.get(lane).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, i64::from(lane.0)))?;
-            let mut counts = entry.counts();
-            if let Some(queued) = counts.get_mut(usize::from(State::Queued.code())) {
-                *queued += bundled;
-            }
-            entry.set_counts(counts, bundled);
+    /// Adds what lies in bundles to the counts of the last lane: how many up to which place is known.
+    fn add_bundled(&self, bundles: &mut Statement<'_>, (known, to): (u64, Seq)) -> rusqlite::Result<()> {
+        let Some(entry) = self.0.read().entries.last().cloned() else { return Ok(()) };
+        let (more, behind) =
+            bundles.query_row((entry.lane.id.0, to.0), |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+        let bundled = known + more.max(0).cast_unsigned();
+        let mut counts = entry.counts();
+        if let Some(queued) = counts.get_mut(usize::from(State::Queued.code())) {
+            *queued += bundled;
         }
+        entry.set_counts(counts, bundled);
+        entry.set_mark(Mark { to, behind });
         Ok(())
     }
 

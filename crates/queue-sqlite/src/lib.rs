@@ -18,6 +18,7 @@ mod row;
 mod schema;
 mod shared;
 mod store;
+pub mod tool;
 mod writer;
 
 #[cfg(test)]

@@ -12,11 +12,19 @@ use rusqlite::{Connection, OpenFlags};
 use crate::OpenError;
 
 /// `HOOK`, big-endian, at byte 68 of the file.
-const APPLICATION_ID: i32 = 0x484f_4f4b;
+pub(crate) const APPLICATION_ID: i32 = 0x484f_4f4b;
 
 /// The schema's history; the version of a file is how many of these it has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_queue.sql"), include_str!("../migrations/0002_bundle.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_queue.sql"),
+    include_str!("../migrations/0002_bundle.sql"),
+    include_str!("../migrations/0003_import.sql"),
+    include_str!("../migrations/0004_bundled.sql"),
+];
+
+/// The latest version.
+#[expect(clippy::cast_possible_wrap, reason = "a handful")]
+pub(crate) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
 /// Refuses files that are not ours without changing a byte of them.
 pub(crate) fn check_kind(path: &Path) -> Result<(), OpenError> {
@@ -53,9 +61,8 @@ fn is_blank(path: &Path) -> bool {
 pub(crate) fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |source| OpenError::Sqlite { file: path.to_owned(), source };
     let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(OpenError::Newer { file: path.to_owned(), found, known });
+    if found > KNOWN {
+        return Err(OpenError::Newer { file: path.to_owned(), found, known: KNOWN });
     }
     if found == 0 {
         // Both must be set before the first table exists.

@@ -5,6 +5,7 @@ mod conformance;
 mod faults;
 mod files;
 mod inbox;
+mod retention;
 mod simulation;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ mod bundles;
 mod enqueue;
 mod find;
 mod idle;
+mod import;
 mod lease;
 mod pick;
 mod places;
@@ -28,14 +29,17 @@ use rusqlite::Connection;
 
 use crate::checkpoint::Checkpointer;
 use crate::fault;
-use crate::file::PAGE;
+use crate::file::{InPlace, PAGE};
 use crate::inbox::{Job, Op, Taken};
 use crate::lanes::LaneEntry;
 use crate::reader::Readers;
 use crate::shared::Shared;
+pub(crate) use idle::{free_and_all, give_back};
+pub(crate) use import::{Loaded, Loader, Standing};
 use places::{Places, Random};
 use sql::Statements;
 use tx::Changes;
+pub(crate) use tx::Fault;
 
 /// How long the writer waits for operations before it looks after the file.
 const IDLE: Duration = Duration::from_millis(100);
@@ -59,6 +63,8 @@ pub(crate) struct Writer {
     pages: Arc<AtomicU32>,
     /// Free pages are being given back.
     shrinking: bool,
+    /// When the next of them may be, beside work.
+    shrink_at: Instant,
     /// How long a commit with a sync takes of late.
     sync_takes: Duration,
     /// Set while writing does not work: when to try again.
@@ -106,6 +112,7 @@ impl Writer {
             readers,
             pages: Arc::default(),
             shrinking: false,
+            shrink_at: Instant::now(),
             sync_takes: Duration::ZERO,
             probe_at: None,
             closing: None,
@@ -162,6 +169,7 @@ impl Writer {
                 Taken::Batch => {
                     self.batch(&mut session, &mut ops);
                     self.after_commit(&session);
+                    self.shrink_beside(&mut session);
                 }
                 Taken::Nothing => self.idle(&session),
                 Taken::Closed => return Ok(End::Closed),
@@ -197,8 +205,7 @@ impl Writer {
 
     /// Tries to write as much as a message needs. `false`: the connection should be made anew.
     fn probe(&mut self, session: &Session<'_>) -> bool {
-        if !self.shared.file.is_in_place() {
-            self.moved_away();
+        if !self.in_place(session.conn) {
             return true;
         }
         let tried = idle::start_over(session.conn, &self.shared.metrics)
@@ -221,11 +228,30 @@ impl Writer {
         }
     }
 
-    fn moved_away(&mut self) {
-        self.probe_at = Some(Instant::now() + self.shared.options.probe_every);
+    /// Whether the files are where they were. If not, nothing new is taken until they are again.
+    fn in_place(&mut self, conn: &Connection) -> bool {
         let path = self.shared.file.path.display();
-        let reason = format!("{path} was moved or deleted; put it back, or restart to begin with an empty queue");
+        let reason = match self.shared.file.place() {
+            InPlace::Yes => return true,
+            InPlace::Gone => {
+                format!("{path} was moved or deleted; put it back, or restart to begin with an empty queue")
+            }
+            InPlace::Replaced => {
+                format!(
+                    "{path} was replaced by another file; put the first one back, or restart to go on with the other"
+                )
+            }
+            InPlace::WithoutLog => {
+                // It can still be read from here, and what is in it belongs into the file before anybody else opens that.
+                let saved = idle::start_over(conn, &self.shared.metrics).is_ok();
+                let lost =
+                    if saved { "everything accepted is in the file" } else { "its last messages could not be saved" };
+                format!("{path}-wal was moved or deleted; {lost}; restart the server")
+            }
+        };
+        self.probe_at = Some(Instant::now() + self.shared.options.probe_every);
         self.shared.set_health(Health::ReadOnly { reason: reason.into() });
+        false
     }
 
     fn reconnect(&mut self) -> Option<Connection> {

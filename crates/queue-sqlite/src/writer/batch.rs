@@ -31,6 +31,10 @@ impl Writer {
             // The inbox takes nothing more; the session ends when it is empty.
             self.closing = Some(job);
         }
+        if self.probe_at.is_none() && ops.iter().any(|op| matches!(op, Op::Enqueue(_))) {
+            // Asked before every promise: a file that is no longer at its path is not found by the next start.
+            self.in_place(session.conn);
+        }
         self.refuse_new(ops);
         let chores: Vec<Op> = ops.extract_if(.., |op| matches!(op, Op::Maintain(_))).collect();
         if self.sync_takes > SLOW_SYNC && ops.iter().any(Op::is_durable) {
@@ -157,6 +161,7 @@ impl Writer {
             let Some(entry) = self.lanes.get(at) else { continue };
             if change.counts_change() {
                 entry.set_counts(change.apply(entry.counts()), change.bundled(entry));
+                entry.set_mark(change.mark(entry));
             }
             if let Some(seq) = change.lowest {
                 entry.queued_at(seq);
@@ -194,16 +199,18 @@ impl Session<'_> {
     /// Begins a transaction with the durability that its operations need: what only concerns leases may be lost in a power cut, which
     /// then merely delivers again, and need not wait for the disk.
     fn begin(&mut self, ops: &[Op]) -> rusqlite::Result<()> {
-        let full_sync = ops.iter().any(Op::is_durable);
-        if full_sync != self.full_sync {
-            self.conn.execute_batch(if full_sync {
-                "PRAGMA synchronous = FULL"
-            } else {
-                "PRAGMA synchronous = NORMAL"
-            })?;
-            self.full_sync = full_sync;
-        }
+        self.set_sync(ops.iter().any(Op::is_durable))?;
         self.sql.begin.execute([]).map(|_| ())
+    }
+
+    /// Whether commits wait for the disk.
+    pub(super) fn set_sync(&mut self, full: bool) -> rusqlite::Result<()> {
+        if full != self.full_sync {
+            let pragma = if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            self.conn.execute_batch(pragma)?;
+            self.full_sync = full;
+        }
+        Ok(())
     }
 
     fn commit(&mut self) -> rusqlite::Result<()> {
@@ -251,7 +258,7 @@ fn run<I, O>(
 }
 
 /// Writes what the operations left for the end.
-fn finish(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
+pub(super) fn finish(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
     let written = bundles::write(tx).and_then(|()| tx.drop_released());
     match written {
         Ok(()) => store_tallies(tx),
@@ -261,20 +268,24 @@ fn finish(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
     }
 }
 
-/// Writes the counts of every lane whose rows changed in number.
+/// Writes the counts of every lane for which those in the file would not be true any more.
 fn store_tallies(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
-    let Tx { sql, lanes, changes, .. } = tx;
+    let Tx { sql, lanes, changes, places, .. } = tx;
+    let mut stored = Vec::new();
     for (at, change) in changes.touched().filter(|(_, change)| change.counts_change()) {
         let Some(entry) = lanes.get(at) else { continue };
-        let Some(counts) = change.rows(entry) else { continue };
+        let Some(counts) = change.to_store(entry) else { continue };
         let [queued, leased, delivered, dead, canceled] = counts.map(u64::cast_signed);
-        sql.put_tally.execute((entry.lane.id.0, queued, leased, delivered, dead, canceled))?;
+        let (bundled, to) = (change.bundled(entry).cast_signed(), places.top().0);
+        sql.put_tally.execute((entry.lane.id.0, queued, leased, delivered, dead, canceled, bundled, to))?;
+        stored.push(at);
     }
+    stored.into_iter().for_each(|at| changes.counts_stored(at, places.top()));
     Ok(())
 }
 
 /// The lanes of the pairs; unknown ones are created.
-fn create_lanes(tx: &mut Tx<'_, '_>, pairs: &[Pair]) -> Result<Vec<Arc<Lane>>, Fault> {
+pub(super) fn create_lanes(tx: &mut Tx<'_, '_>, pairs: &[Pair]) -> Result<Vec<Arc<Lane>>, Fault> {
     let mut lanes = Vec::with_capacity(pairs.len());
     for (route, target) in pairs {
         let same = |lane: &Lane| lane.route == *route && lane.target == *target;

@@ -117,6 +117,7 @@ pub(crate) fn write(tx: &mut Tx<'_, '_>) -> Result<(), Fault> {
         let empty: &[u8] = &[];
         tx.sql.insert_content.execute((made.first.0, empty, empty, made.bytes.as_slice()))?;
         tx.sql.insert_bundle.execute((made.first.0, made.lane.0, made.last.0, made.count))?;
+        tx.changes.made_bundle(made.lane, made.first);
         tx.kept.put(made.first.0, Bytes::from(made.bytes));
     }
     Ok(())
@@ -195,12 +196,12 @@ pub(crate) fn unfold_around(tx: &mut Tx<'_, '_>, seq: Seq, nonce: i64) -> Result
     Ok(false)
 }
 
-/// Unfolds the oldest bundle if it holds a message before `end`. Whether it did.
-pub(crate) fn unfold_oldest(tx: &mut Tx<'_, '_>, end: Seq) -> Result<bool, Fault> {
+/// Unfolds the oldest bundle if it holds a message before `end`. How many messages have a row now.
+pub(crate) fn unfold_oldest(tx: &mut Tx<'_, '_>, end: Seq) -> Result<u32, Fault> {
     let oldest = tx.sql.oldest_bundle.query_row([], |row| Ok((Bundle::from_row(row)?, row.get::<_, i64>(4)?)));
     match oldest.optional()? {
-        Some((of, head)) if head < end.0 => unfold(tx, &of).map(|()| true),
-        _ => Ok(false),
+        Some((of, head)) if head < end.0 => unfold(tx, &of).map(|()| of.left()),
+        _ => Ok(0),
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use hookaido_model::{EnvelopeId, LaneId, Seq, State, UnixMillis};
 use hookaido_queue::store::{Admission, Enqueue, Enqueued, NewMessage, StoreError};
 
+use super::bundles;
+use super::find::{self, Bounds};
 use super::tx::{Fault, Tx};
-use super::{bundles, find};
 use crate::bundle::ENOUGH_BYTES;
 use crate::fault::corrupt;
 use crate::inbox::Stored;
@@ -61,7 +62,7 @@ fn make_room(tx: &mut Tx<'_, '_>, n: u64) -> Result<u64, Fault> {
     if tx.count(State::Queued) < n {
         return Err(StoreError::Full.into());
     }
-    let oldest = find::oldest_queued(tx, Seq(i64::MAX), n)?;
+    let oldest = find::oldest_queued(tx, Seq(i64::MAX), Bounds::rows(n))?.doomed;
     for found in &oldest {
         tx.remove(found.seq, found.lane, State::Queued, found.content)?;
     }

@@ -27,6 +27,7 @@ pub(crate) struct Doomed {
     pub(crate) seq: Seq,
     pub(crate) lane: LaneId,
     pub(crate) content: Option<i64>,
+    size: u64,
 }
 
 /// The message at a place.
@@ -68,33 +69,88 @@ fn found(row: &Row<'_>, seq: Seq) -> rusqlite::Result<Found> {
     })
 }
 
-/// At most `n` queued messages before `end`, the oldest first. The caller removes them all.
-pub(crate) fn oldest_queued(tx: &mut Tx<'_, '_>, end: Seq, n: u64) -> Result<Vec<Doomed>, Fault> {
+/// How much one search finds, and how much it looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Messages found.
+    pub(crate) rows: u64,
+    /// Bytes of content found; passed by at most one message. Large contents are many pages to let go of.
+    pub(crate) bytes: u64,
+    /// Messages looked at, of any state.
+    pub(crate) visits: u64,
+}
+
+impl Bounds {
+    /// So many messages, whatever it takes.
+    pub(crate) fn rows(rows: u64) -> Self {
+        Self { rows, bytes: u64::MAX, visits: u64::MAX }
+    }
+
+    fn are_reached(self, found: &[Doomed], visited: u64) -> bool {
+        let rows = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        rows >= self.rows || visited >= self.visits || found.iter().map(|one| one.size).sum::<u64>() >= self.bytes
+    }
+}
+
+/// What a search found.
+#[derive(Debug, Default)]
+pub(crate) struct Oldest {
+    pub(crate) doomed: Vec<Doomed>,
+    /// It stopped at its bounds: there may be more.
+    pub(crate) more: bool,
+}
+
+/// The queued messages before `end`, the oldest first, within the bounds. The caller removes them all.
+pub(crate) fn oldest_queued(tx: &mut Tx<'_, '_>, end: Seq, bounds: Bounds) -> Result<Oldest, Fault> {
     loop {
-        let oldest = oldest_rows(tx, end, n)?;
-        let enough = u64::try_from(oldest.len()).is_ok_and(|found| found >= n);
-        let end = if enough { oldest.last().map_or(end, |last| last.seq) } else { end };
-        if !bundles::unfold_oldest(tx, end)? {
+        let (doomed, searched) = oldest_rows(tx, end, bounds)?;
+        let mut unfolded = 0;
+        while unfolded < bounds.rows {
+            match bundles::unfold_oldest(tx, searched)? {
+                0 => break,
+                messages => unfolded += u64::from(messages),
+            }
+        }
+        if unfolded == 0 {
             // Everything queued before the end of the search was found: the next search may begin there.
-            tx.places.oldest_queued = end.max(tx.places.oldest_queued);
-            return Ok(oldest);
+            tx.places.oldest_queued = searched.max(tx.places.oldest_queued);
+            return Ok(Oldest { doomed, more: searched < end });
         }
     }
 }
 
-fn oldest_rows(tx: &mut Tx<'_, '_>, end: Seq, n: u64) -> Result<Vec<Doomed>, Fault> {
-    let limit = i64::try_from(n).unwrap_or(i64::MAX);
-    let rows = tx.sql.oldest_queued.query_map((tx.places.oldest_queued.0, end.0, limit), doomed)?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+/// Rows, and the place before which there are no others.
+fn oldest_rows(tx: &mut Tx<'_, '_>, end: Seq, bounds: Bounds) -> Result<(Vec<Doomed>, Seq), Fault> {
+    let mut rows = tx.sql.oldest_queued.query((tx.places.oldest_queued.0, end.0))?;
+    let (mut found, mut visited) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        visited += 1;
+        if row.get::<_, i64>(4)? == i64::from(State::Queued.code()) {
+            found.push(doomed(row)?);
+        }
+        if bounds.are_reached(&found, visited) {
+            let searched = Seq(row.get(0)?).next().unwrap_or(end);
+            return Ok((found, searched.min(end)));
+        }
+    }
+    Ok((found, end))
 }
 
-/// At most `n` messages that reached a final state before `end`, the first of them first.
-pub(crate) fn oldest_done(tx: &mut Tx<'_, '_>, state: State, end: UnixMillis, n: u64) -> Result<Vec<Doomed>, Fault> {
-    let limit = i64::try_from(n).unwrap_or(i64::MAX);
-    let rows = tx.sql.done.query_map((i64::from(state.code()), end.0, limit), doomed)?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+/// The messages that reached a final state before `end`, the first of them first, within the bounds.
+pub(crate) fn oldest_done(tx: &mut Tx<'_, '_>, state: State, end: UnixMillis, bounds: Bounds) -> Result<Oldest, Fault> {
+    let mut rows = tx.sql.done.query((i64::from(state.code()), end.0))?;
+    let mut oldest = Oldest::default();
+    while let Some(row) = rows.next()? {
+        oldest.doomed.push(doomed(row)?);
+        if bounds.are_reached(&oldest.doomed, 0) {
+            oldest.more = true;
+            break;
+        }
+    }
+    Ok(oldest)
 }
 
 fn doomed(row: &Row<'_>) -> rusqlite::Result<Doomed> {
-    Ok(Doomed { seq: Seq(row.get(0)?), lane: LaneId(row.get(1)?), content: row.get(2)? })
+    let size = row.get::<_, i64>(3)?.max(0).cast_unsigned();
+    Ok(Doomed { seq: Seq(row.get(0)?), lane: LaneId(row.get(1)?), content: row.get(2)?, size })
 }

@@ -1,6 +1,7 @@
 //! What the writer does when nothing waits, or when it is asked to look after the file.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use hookaido_telemetry::StoreMetrics;
 use rusqlite::Connection;
@@ -13,6 +14,10 @@ use crate::{checkpoint, fault};
 const KEEP_FREE: i64 = (16 << 20) / PAGE as i64;
 /// Pages given back in one transaction.
 const SLICE: i64 = 256;
+/// The same beside work, where somebody waits for the end of it.
+const SMALL_SLICE: i64 = 64;
+/// For each part of its time that giving back takes beside work, so many go to the work.
+const REST: u32 = 20;
 /// Size at which the log begins again while the disk is full.
 const SMALL_LOG: u32 = 1 << 20;
 /// Slices of free pages that one probe gives back to the disk.
@@ -60,10 +65,7 @@ impl Writer {
 
     /// Somebody asked for upkeep.
     pub(super) fn maintain(&mut self, conn: &Connection) {
-        if !self.shared.file.is_in_place() {
-            return self.moved_away();
-        }
-        if self.probe_at.is_some() {
+        if !self.in_place(conn) || self.probe_at.is_some() {
             return;
         }
         match free_and_all(conn) {
@@ -81,25 +83,42 @@ impl Writer {
     /// Gives back one slice of free pages after the other until somebody waits.
     fn shrink(&mut self, conn: &Connection) {
         while self.shrinking && self.shared.inbox.is_empty() {
-            let slice = give_back(conn, SLICE);
-            let left = slice.and_then(|()| free_and_all(conn));
-            self.shrinking = left.is_ok_and(|(free, _)| free > KEEP_FREE);
-            let pages = self.pages.load(Ordering::Relaxed);
-            let limit = self.shared.options.checkpoint_bytes / PAGE;
-            self.checkpointer.after_commit(conn, &self.shared.metrics, pages, limit);
+            self.shrink_by(conn, SLICE);
         }
+    }
+
+    /// After a batch: a small slice now and then, so that the file shrinks though somebody waits all the time.
+    pub(super) fn shrink_beside(&mut self, session: &mut Session<'_>) {
+        let begun = Instant::now();
+        if !self.shrinking || self.probe_at.is_some() || begun < self.shrink_at {
+            return;
+        }
+        // Nothing is lost if a power cut undoes it.
+        if session.set_sync(false).is_ok() {
+            self.shrink_by(session.conn, SMALL_SLICE);
+        }
+        self.shrink_at = Instant::now() + begun.elapsed() * REST;
+    }
+
+    fn shrink_by(&mut self, conn: &Connection, pages: i64) {
+        let left = give_back(conn, pages).and_then(|()| free_and_all(conn));
+        self.shrinking = left.is_ok_and(|(free, _)| free > KEEP_FREE);
+        let pages = self.pages.load(Ordering::Relaxed);
+        let limit = self.shared.options.checkpoint_bytes / PAGE;
+        self.checkpointer.after_commit(conn, &self.shared.metrics, pages, limit);
     }
 }
 
 /// Cuts up to `pages` free pages off the file, in one transaction. Every step of the statement cuts one.
-fn give_back(conn: &Connection, pages: i64) -> rusqlite::Result<()> {
+pub(crate) fn give_back(conn: &Connection, pages: i64) -> rusqlite::Result<()> {
     let mut statement = conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
     let mut steps = statement.query([])?;
     while steps.next()?.is_some() {}
     Ok(())
 }
 
-fn free_and_all(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
+/// Free pages, and all pages.
+pub(crate) fn free_and_all(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
     let free = conn.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
     let all = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
     Ok((free, all))

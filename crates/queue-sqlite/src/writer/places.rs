@@ -34,6 +34,11 @@ impl Places {
         Ok(Self { top: Seq(top.unwrap_or(0)), last, oldest_queued: Seq(0) })
     }
 
+    /// No place behind it was given out.
+    pub(crate) fn top(&self) -> Seq {
+        self.top
+    }
+
     /// The next place for a message that was received at `at`, if that is known without asking the file.
     pub(crate) fn known(&mut self, at: UnixMillis) -> Option<Seq> {
         let first = Seq::first_at(at);

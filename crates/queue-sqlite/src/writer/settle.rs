@@ -167,7 +167,8 @@ fn queued(tx: &mut Tx<'_, '_>, from: State, (seq, lane): (Seq, LaneId), next_run
     tx.places.queued(seq);
 }
 
-fn record(tx: &mut Tx<'_, '_>, attempt: &Attempt) -> Result<(), Fault> {
+/// Records a try to deliver.
+pub(crate) fn record(tx: &mut Tx<'_, '_>, attempt: &Attempt) -> Result<(), Fault> {
     let id = tx.next_attempt + tx.changes.attempts;
     let place = attempt.event_id.place();
     let given = if let EnvelopeId::Given(text) = &attempt.event_id { Some(text.as_ref()) } else { None };

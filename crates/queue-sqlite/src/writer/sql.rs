@@ -24,8 +24,9 @@ statements! {
     commit: "COMMIT";
 
     insert_lane: "INSERT INTO lane (route, target) VALUES (?1, ?2)";
-    /// Numbers of messages by state, whole.
-    put_tally: "INSERT OR REPLACE INTO tally (lane, queued, leased, delivered, dead, canceled) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    /// Numbers of messages by state, and in bundles up to a place, whole.
+    put_tally: "INSERT OR REPLACE INTO tally (lane, queued, leased, delivered, dead, canceled, bundled, bundled_to)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
     find_given: "SELECT seq FROM message WHERE given_id = ?1";
     /// The last place between two that is taken, or may be.
@@ -36,7 +37,8 @@ statements! {
     insert_shared: "INSERT INTO shared_content (id, refs) VALUES (?1, ?2)";
     insert_message: "INSERT INTO message (seq, lane, state, next_run_at, attempt, nonce, size, content, received_at, given_id)
                      VALUES (?1, ?2, 0, ?3, 0, ?4, ?5, ?6, ?7, ?8)";
-    oldest_queued: "SELECT seq, lane, content FROM message WHERE seq >= ?1 AND seq < ?2 AND state = 0 ORDER BY seq LIMIT ?3";
+    /// Of any state: whoever looks for the queued ones stops in time.
+    oldest_queued: "SELECT seq, lane, content, size, state FROM message WHERE seq >= ?1 AND seq < ?2 ORDER BY seq";
 
     insert_bundle: "INSERT INTO bundle (seq, lane, last, head, count, taken) VALUES (?1, ?2, ?3, ?1, ?4, 0)";
     next_of_lane: "SELECT seq, lane, count, taken FROM bundle INDEXED BY bundle_lane WHERE lane = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
@@ -78,8 +80,8 @@ statements! {
               WHERE state = 1 AND lease_until <= ?1 ORDER BY lease_until, seq LIMIT ?2";
     next_lease_end: "SELECT min(lease_until) FROM message INDEXED BY message_leased WHERE state = 1";
 
-    done: "SELECT seq, lane, content FROM message INDEXED BY message_done
-           WHERE state = ?1 AND state >= 2 AND ended_at < ?2 ORDER BY ended_at, seq LIMIT ?3";
+    done: "SELECT seq, lane, content, size FROM message INDEXED BY message_done
+           WHERE state = ?1 AND state >= 2 AND ended_at < ?2 ORDER BY ended_at, seq";
     insert_attempt: "INSERT INTO attempt (id, event_seq, event_nonce, event_id, lane, attempt, status_code, error, outcome, dead_reason,
                                           created_at)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";

@@ -11,7 +11,10 @@ use hookaido_queue::store::StoreError;
 use super::bundles::{Kept, Making};
 use super::places::{Places, Random};
 use super::sql::Statements;
-use crate::lanes::{LaneEntry, index};
+use crate::lanes::{LaneEntry, Mark, index};
+
+/// Bundles of a lane that may lie behind what is stored of its counts. Opening a file reads them.
+const MOST_BEHIND: u32 = if cfg!(test) { 64 } else { 4096 };
 
 /// Why an operation was not done.
 #[derive(Debug)]
@@ -76,6 +79,13 @@ pub(crate) struct LaneChange {
     counts: [i64; 5],
     /// Of the queued messages, those in bundles.
     bundled: i64,
+    /// Messages left bundles.
+    took: bool,
+    /// Bundles that were written, and the first place of one.
+    made: u32,
+    first_made: Option<Seq>,
+    /// The table of counts covers all bundles up to here now.
+    marked: Option<Seq>,
     /// Place of the bundle in the making.
     bundle: Option<usize>,
     /// Earliest time at which a newly queued message is ready.
@@ -117,7 +127,21 @@ impl Changes {
 
     /// So many messages more lie in bundles of the lane.
     pub(crate) fn bundled(&mut self, lane: LaneId, by: i64) {
-        self.lane(lane).into_iter().for_each(|change| change.bundled += by);
+        let Some(change) = self.lane(lane) else { return };
+        change.bundled += by;
+        change.took |= by < 0;
+    }
+
+    /// A bundle was written.
+    pub(crate) fn made_bundle(&mut self, lane: LaneId, first: Seq) {
+        let Some(change) = self.lane(lane) else { return };
+        change.made += 1;
+        change.first_made = Some(change.first_made.map_or(first, |known| known.min(first)));
+    }
+
+    /// The counts of the lane at a place were stored, all bundles up to `to` included.
+    pub(crate) fn counts_stored(&mut self, at: usize, to: Seq) {
+        self.lanes.get_mut(at).into_iter().for_each(|change| change.marked = Some(to));
     }
 
     /// A message of a bundle has a row now.
@@ -194,16 +218,29 @@ impl Changes {
 impl LaneChange {
     /// Whether a count changes, of rows or of messages in bundles.
     pub(crate) fn counts_change(&self) -> bool {
-        self.bundled != 0 || self.counts.iter().any(|count| *count != 0)
+        // What leaves a bundle and what comes into another may add up to nothing, and yet be a change.
+        self.took || self.made > 0 || self.bundled != 0 || self.counts.iter().any(|count| *count != 0)
     }
 
-    /// The counts of rows after the commit, if they change.
-    pub(crate) fn rows(&self, entry: &LaneEntry) -> Option<[u64; 5]> {
+    /// The counts of rows after the commit, if they must be stored: they change, or what is stored of bundles would no longer be true,
+    /// or too many bundles lie behind what is stored.
+    pub(crate) fn to_store(&self, entry: &LaneEntry) -> Option<[u64; 5]> {
         let mut change = *self;
         let [queued, ..] = &mut change.counts;
         *queued -= change.bundled;
-        let unchanged = change.counts.iter().all(|count| *count == 0);
-        (!unchanged).then(|| change.apply(State::ALL.map(|state| entry.rows(state))))
+        let mark = entry.mark();
+        let must = change.counts.iter().any(|count| *count != 0)
+            || self.took
+            || self.first_made.is_some_and(|first| first <= mark.to)
+            || mark.behind.saturating_add(self.made) > MOST_BEHIND;
+        must.then(|| change.apply(State::ALL.map(|state| entry.rows(state))))
+    }
+
+    /// What the stored counts cover after the commit.
+    pub(crate) fn mark(&self, entry: &LaneEntry) -> Mark {
+        let known = entry.mark();
+        self.marked
+            .map_or(Mark { behind: known.behind.saturating_add(self.made), ..known }, |to| Mark { to, behind: 0 })
     }
 
     /// Messages in bundles after the commit.

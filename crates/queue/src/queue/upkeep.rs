@@ -15,6 +15,10 @@ use crate::store::{Prune, Reclaim};
 const RECLAIM_ROWS: u32 = 500;
 /// Rows of each kind removed in one transaction.
 const PRUNE_ROWS: u32 = 500;
+/// For each part of its time that pruning takes, so many are left to others...
+const REST: u32 = 8;
+/// ...as long as a run takes no longer than this, or its interval: what comes faster than it goes must not pile up.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two calls of [`crate::Store::maintain`].
 const MAINTAIN_INTERVAL: Duration = Duration::from_secs(15);
 /// Pause after a failure.
@@ -95,14 +99,21 @@ async fn prune(queue: &Inner) {
 
 /// Slices until nothing is left; others get their turn in between.
 async fn prune_all(queue: &Inner) {
+    let began = Instant::now();
     loop {
+        let slice = Instant::now();
         let retentions = queue.settings.read().retentions;
         let kept = [retentions.queued, retentions.delivered, retentions.dead, retentions.attempts];
         if !kept.iter().any(|retention| retention.enabled) {
             return;
         }
         match queue.store.prune(Prune { retentions, max_rows: PRUNE_ROWS, now: queue.clock.now() }).await {
-            Ok(pruned) if pruned.more => tokio::task::yield_now().await,
+            Ok(pruned) if pruned.more => {
+                tokio::task::yield_now().await;
+                if began.elapsed() < PATIENCE.max(retentions.prune_interval) {
+                    sleep(slice.elapsed() * REST).await;
+                }
+            }
             Ok(_) => return,
             Err(error) => {
                 tracing::warn!(target: "hookaido", error = %error, "prune_failed");

@@ -26,6 +26,8 @@ pub(crate) struct Extra {
     pub(crate) tls: bool,
     /// Routes `/hooks/NUMBER`, from 0.
     pub(crate) routes: usize,
+    /// Directives as they are written.
+    pub(crate) text: &'static str,
 }
 
 /// A running server. Stopped when dropped.
@@ -48,7 +50,7 @@ impl Server {
     pub(crate) async fn start_with(keep: Keep, folder: &Path, sink: SocketAddr, extra: Extra) -> io::Result<Self> {
         let ports @ [ingress, pull, admin, metrics] = free_ports()?;
         let config = folder.join("bench.conf");
-        std::fs::write(&config, configuration(ports, sink, extra))?;
+        std::fs::write(&config, configuration(ports, sink, extra) + extra.text)?;
         if extra.tls {
             e2e::pki::write(folder).map_err(io::Error::other)?;
         }

@@ -150,11 +150,16 @@ pub(crate) async fn metric(metrics: SocketAddr, name: &str) -> io::Result<f64> {
 
 /// Messages queued, as health tells.
 pub(crate) async fn queued(admin: SocketAddr) -> io::Result<u64> {
+    count(admin, "queued").await
+}
+
+/// Messages in one state, as health tells.
+pub(crate) async fn count(admin: SocketAddr, state: &str) -> io::Result<u64> {
     let mut connection = Connection::open(admin).await?;
     let answer = connection.send(&request("GET", "/healthz?details=1", "", b"")).await?;
     let health: Value = serde_json::from_slice(answer.body)?;
     health
-        .pointer("/diagnostics/queue/by_state/queued")
+        .pointer(&format!("/diagnostics/queue/by_state/{state}"))
         .and_then(Value::as_u64)
         .ok_or_else(|| io::Error::other("health tells no queue"))
 }
