@@ -16,6 +16,8 @@ pub mod files;
 pub mod frames;
 pub mod harness;
 pub mod http;
+pub mod ledger;
+pub mod load;
 pub mod manifest;
 pub mod matching;
 pub mod names;
