@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Pulled};
+use crate::clock;
 use crate::conn::RawAnswer;
 use crate::fail::{Attempt, fail};
 use crate::ledger::{Ledger, head};
@@ -41,9 +42,22 @@ pub struct Worker<'l> {
     pub deeds: &'static [Deed],
 }
 
-/// Posts webhooks to `path` until the server is gone. Bodies are of all sizes: several fit one page, or one takes several.
-pub fn post_until_gone(mut client: Client, ledger: &Ledger, path: &str) {
+/// How long somebody who is ahead of the workers waits for them.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Waits while more than `most` messages that were accepted have not ended, for a short time at most.
+pub fn keep_pace(ledger: &Ledger, most: u64) {
+    clock::poll(PATIENCE, Duration::from_millis(5), || {
+        let totals = ledger.totals();
+        (totals.accepted.saturating_sub(totals.ended) <= most).then_some(())
+    });
+}
+
+/// Posts webhooks to `path` until the server is gone, not much more than `most` ahead of the workers. Bodies are of all sizes: several
+/// fit one page, or one takes several.
+pub fn post_until_gone(mut client: Client, ledger: &Ledger, path: &str, most: u64) {
     loop {
+        keep_pace(ledger, most);
         let number = ledger.begin();
         match client.post(path, &body(number)) {
             Ok(202) => ledger.accepted(&[number]),

@@ -32,7 +32,7 @@ fn cycle(rig: &mut Rig, ledger: &Ledger, number: u64) -> Attempt<()> {
     let enough = ledger.totals().accepted + 250 + number * 67 % 200;
     thread::scope(|scope| {
         for _ in 0..POSTERS {
-            scope.spawn(move || post_until_gone(Client::new(ingress), ledger, "/a"));
+            scope.spawn(move || post_until_gone(Client::new(ingress), ledger, "/a", u64::MAX));
         }
         for _ in 0..WORKERS {
             scope.spawn(move || worker(Client::new(pull), ledger).work_until_gone());
