@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::disk::{Disk, ROOT};
 
 /// What must yield no row.
-const RULES: [(&str, &str); 4] = [
+const RULES: [(&str, &str); 5] = [
     (
         "counts of a lane are wrong",
         "SELECT lane FROM (
@@ -26,8 +26,10 @@ const RULES: [(&str, &str); 4] = [
     ),
     (
         "a content has no message",
-        "SELECT id FROM content WHERE id >= 0 AND id NOT IN (SELECT coalesce(content, seq) FROM message)",
+        "SELECT id FROM content WHERE id >= 0 AND id NOT IN (SELECT coalesce(content, seq) FROM message)
+         AND id NOT IN (SELECT seq FROM bundle)",
     ),
+    ("a bundle has no content", "SELECT seq FROM bundle WHERE seq NOT IN (SELECT id FROM content)"),
     ("a message has no lane", "SELECT seq FROM message WHERE lane NOT IN (SELECT id FROM lane)"),
 ];
 
@@ -47,8 +49,9 @@ fn look(copy: &Path) -> rusqlite::Result<Vec<String>> {
     let told: Vec<String> =
         db.prepare("PRAGMA integrity_check")?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let mut wrong: Vec<String> = told.into_iter().filter(|line| line != "ok").collect();
-    let known: i64 = db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'tally'", [], |row| row.get(0))?;
-    if known == 1 && wrong.is_empty() {
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('tally', 'bundle')";
+    let known: i64 = db.query_row(tables, [], |row| row.get(0))?;
+    if known == 2 && wrong.is_empty() {
         for (what, rule) in RULES {
             let rows: usize = db.prepare(rule)?.query_map([], |_| Ok(()))?.count();
             if rows > 0 {

@@ -21,6 +21,7 @@ mod process;
 mod queue;
 mod sink;
 mod table;
+mod waiters;
 mod workers;
 
 use std::io;
@@ -74,7 +75,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `bench [--quick] [--large N] [ingress] [cost] [queue] [config]`
+/// `bench [--quick] [--large N] [ingress] [cost] [queue] [waiters] [config]`
 async fn measure(arguments: &[String]) -> io::Result<()> {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).and_then(|n| n.parse().ok());
@@ -85,7 +86,7 @@ async fn measure(arguments: &[String]) -> io::Result<()> {
         large: after("--large").unwrap_or(1_000_000),
         folder: tempfile::tempdir_in(".")?,
     };
-    let all = !["ingress", "cost", "queue", "config"].into_iter().any(has);
+    let all = !["ingress", "cost", "queue", "waiters", "config"].into_iter().any(has);
     let mut durable_64 = 0.0;
     if all || has("ingress") {
         durable_64 = ingress::measure(&mut bench).await?.durable_64;
@@ -95,6 +96,9 @@ async fn measure(arguments: &[String]) -> io::Result<()> {
     }
     if all || has("queue") {
         queue::measure(&mut bench, durable_64).await?;
+    }
+    if all || has("waiters") {
+        waiters::measure(&mut bench).await?;
     }
     if all || has("config") {
         config::measure(&mut bench)?;
