@@ -35,7 +35,7 @@ defaults {
 ";
 const MIB: u64 = 1 << 20;
 /// Most that the server may take, whatever went through it.
-const MOST_MEMORY: u64 = 96 * MIB;
+const MOST_MEMORY: u64 = 128 * MIB;
 /// Most bytes of the queue file: the backlog that the load allows, its dead letters, and free pages that are kept.
 const MOST_FILE: u64 = 96 * MIB;
 /// Most bytes of the log beside it: cut in an idle moment above 128 MiB, and begun again at 16 MiB as a rule.

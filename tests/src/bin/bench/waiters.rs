@@ -79,8 +79,8 @@ pub(crate) async fn measure(bench: &mut Bench) -> io::Result<()> {
 /// As many messages at once as there are waiters of the route.
 async fn burst(bench: &mut Bench, crowd: &mut Crowd, server: &Server) -> io::Result<()> {
     let number = POLLS + STREAMS;
-    let items = vec![r#"{"route":"/in","payload_b64":"eA=="}"#; number].join(",");
-    let body = format!(r#"{{"items":[{items}]}}"#);
+    let item = |id| format!(r#"{{"id":"burst-{id}","route":"/in","payload_b64":"eA=="}}"#);
+    let body = format!(r#"{{"items":[{}]}}"#, (0..number).map(item).collect::<Vec<_>>().join(","));
     let publish = request("POST", "/messages/publish", "X-Hookaido-Audit-Reason: bench\r\n", body.as_bytes());
     let mut publisher = Connection::open(server.admin).await?;
     let begun = Instant::now();
