@@ -17,6 +17,8 @@ pub mod frames;
 pub mod grpc;
 pub mod harness;
 pub mod http;
+pub mod ledger;
+pub mod load;
 pub mod manifest;
 pub mod matching;
 pub mod names;

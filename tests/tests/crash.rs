@@ -1,11 +1,13 @@
-//! kill -9 under load, again and again: what was answered 202 is there afterwards, and what was acked does not come back.
+//! kill -9 under load, again and again: what was answered 202 is there afterwards, what was acked does not come back, and no lease is
+//! held twice.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use e2e::client::Client;
 use e2e::fail::{Attempt, Fail, fail};
+use e2e::ledger::Ledger;
+use e2e::load::{Deed, Worker, post_until_gone};
 use e2e::ports;
 use e2e::rig::{PATIENCE, Rig, await_that};
 
@@ -17,128 +19,52 @@ admin_api { listen {{admin}} }
 ";
 const POSTERS: usize = 6;
 const WORKERS: usize = 2;
-/// Short, so that what a killed run had leased comes back soon.
-const LEASE: &str = "1s";
 
-/// What the clients know.
-#[derive(Debug, Default)]
-struct Ledger {
-    /// Bodies that were sent, whatever the answer.
-    sent: HashSet<String>,
-    /// Bodies that were answered 202.
-    accepted: HashSet<String>,
-    /// Bodies that a worker got.
-    seen: HashSet<String>,
-    /// Bodies whose ack was answered with success.
-    acked: HashSet<String>,
-    /// Bodies that a worker got after that.
-    back: Vec<String>,
-    /// Answers that nothing explains.
-    odd: Vec<String>,
-}
-
-fn open(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Posts until the server is gone. Bodies are of all sizes: several fit one page, or one takes several.
-fn poster(mut client: Client, ledger: &Mutex<Ledger>, name: &str) {
-    for n in 0_usize.. {
-        let body = format!("{name}-{n}-{}", "x".repeat(n * 379 % 9_000));
-        open(ledger).sent.insert(body.clone());
-        match client.post("/a", &body) {
-            Ok(202) => {
-                open(ledger).accepted.insert(body);
-            }
-            Ok(other) => open(ledger).odd.push(format!("ingress answered {other}")),
-            Err(_) => return,
-        }
-    }
-}
-
-/// Takes until the server is gone, and acks every other batch.
-fn worker(mut client: Client, ledger: &Mutex<Ledger>) {
-    for turn in 0_usize.. {
-        let Ok(batch) = client.dequeue("/a", 10, LEASE, "100ms") else { return };
-        let mut leases = vec![];
-        let mut ledger_now = open(ledger);
-        for message in &batch {
-            if ledger_now.acked.contains(&message.body) {
-                ledger_now.back.push(message.body.clone());
-            }
-            ledger_now.seen.insert(message.body.clone());
-            leases.push(message.lease.as_str());
-        }
-        drop(ledger_now);
-        if turn % 2 == 1 || leases.is_empty() {
-            continue;
-        }
-        match client.ack("/a", &leases) {
-            Ok(200) => open(ledger).acked.extend(batch.iter().map(|message| message.body.clone())),
-            // A lease may end before its ack on a busy machine; which ones did is told, but not needed here.
-            Ok(409) => {}
-            Ok(other) => open(ledger).odd.push(format!("ack answered {other}")),
-            Err(_) => return,
-        }
-    }
+fn worker(client: Client, ledger: &Ledger) -> Worker<'_> {
+    // Leases are short, so that what a killed run had leased comes back soon.
+    let (batch, ttl) = (10, Duration::from_secs(1));
+    Worker { client: client.token("tok"), ledger, endpoint: "/a", batch, ttl, deeds: &[Deed::Ack, Deed::Leave] }
 }
 
 /// One run of the server under load, ended by a kill once `more` further bodies are accepted.
-fn cycle(rig: &mut Rig, ledger: &Mutex<Ledger>, number: usize) -> Attempt<()> {
+fn cycle(rig: &mut Rig, ledger: &Ledger, number: u64) -> Attempt<()> {
     let (ingress, pull) = (ports::local(rig.names.port("ingress")?), ports::local(rig.names.port("pull")?));
-    let before = open(ledger).accepted.len();
-    let more = 250 + number * 67 % 200;
+    let enough = ledger.totals().accepted + 250 + number * 67 % 200;
     thread::scope(|scope| {
-        for poster_number in 0..POSTERS {
-            let name = format!("{number}-{poster_number}");
-            scope.spawn(move || poster(Client::new(ingress), ledger, &name));
+        for _ in 0..POSTERS {
+            scope.spawn(move || post_until_gone(Client::new(ingress), ledger, "/a", u64::MAX));
         }
         for _ in 0..WORKERS {
-            scope.spawn(move || worker(Client::new(pull).token("tok"), ledger));
+            scope.spawn(move || worker(Client::new(pull), ledger).work_until_gone());
         }
-        let loaded = await_that("enough accepted", || (open(ledger).accepted.len() >= before + more).then_some(()));
+        let loaded = await_that("enough accepted", || (ledger.totals().accepted >= enough).then_some(()));
         let killed = rig.server.stop("KILL", PATIENCE);
         loaded.and(killed)
     })?;
     rig.start()
 }
 
-fn crash(cycles: usize) -> Attempt<()> {
+fn crash(cycles: u64) -> Attempt<()> {
     let mut rig = Rig::started(CONFIG)?;
-    let ledger = Mutex::new(Ledger::default());
+    let ledger = Ledger::default();
     for number in 0..cycles {
         cycle(&mut rig, &ledger, number)?;
     }
+    let totals = ledger.totals();
+    println!("{cycles} kills: {} accepted, {} acked before", totals.accepted, totals.ended);
     // Takes all that is left, the messages that are still leased by a killed run included.
-    let mut client = rig.client("pull")?.token("tok");
-    let unseen = |ledger: &Ledger| ledger.accepted.difference(&ledger.seen).count();
-    let mut failed = None;
-    let all = await_that("everything accepted to be seen", || {
-        match client.drain("/a", "1200ms") {
-            Ok(bodies) => {
-                let mut ledger = open(&ledger);
-                let back: Vec<String> = bodies.iter().filter(|body| ledger.acked.contains(*body)).cloned().collect();
-                ledger.back.extend(back);
-                ledger.seen.extend(bodies);
-            }
-            Err(error) => failed = Some(error),
-        }
-        (failed.is_some() || unseen(&open(&ledger)) == 0).then_some(())
+    let mut last = worker(rig.client("pull")?, &ledger);
+    let all = await_that("everything accepted to come", || match last.drain("1200ms") {
+        Ok(()) => ledger.missing().is_empty().then_some(Ok(())),
+        Err(error) => Some(Err(error)),
     });
-    let ledger = ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = failed {
-        return Err(error);
+    if let Err(Fail(why)) = all.and_then(|drained| drained) {
+        return fail(format!("{} of {} accepted are lost: {why}", ledger.missing().len(), totals.accepted));
     }
-    println!("{cycles} kills: {} accepted, {} acked before", ledger.accepted.len(), ledger.acked.len());
-    if let Err(Fail(why)) = all {
-        return fail(format!("{} of {} accepted are lost: {why}", unseen(&ledger), ledger.accepted.len()));
-    }
-    assert_eq!(ledger.back, Vec::<String>::new(), "acked, and came back");
-    assert_eq!(ledger.odd, Vec::<String>::new());
-    assert!(ledger.seen.is_subset(&ledger.sent), "bodies that nobody sent");
     assert_eq!(rig.server.stop("TERM", PATIENCE)?, Some(0));
     rig.start()?;
-    assert_eq!(rig.client("pull")?.token("tok").drain("/a", "1200ms")?, Vec::<String>::new(), "acked, and came back");
+    worker(rig.client("pull")?, &ledger).drain("1200ms")?;
+    assert_eq!(ledger.complaints(), Vec::<String>::new());
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 mod arrows;
 mod mask;
+mod soaks;
 mod sources;
 
 use std::fmt;

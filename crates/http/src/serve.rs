@@ -235,13 +235,14 @@ impl Opened {
     /// PROXY header, TLS, HTTP: each where it is due.
     async fn serve(mut self, mut stream: TcpStream, front: &Front, tls: Option<Arc<ArcSwap<ServerTls>>>) {
         if let Some(limit) = front.header_time(self.socket.ip())
-            && !self.introduced(&mut stream, front, limit).await
+            && !Box::pin(self.introduced(&mut stream, front, limit)).await
         {
             return;
         }
         match tls {
             None => self.serve_plain(stream).await,
-            Some(tls) => self.serve_tls(stream, tls).await,
+            // A task is as large as the largest of its states: in it, this would cost every plain connection 5 KB.
+            Some(tls) => Box::pin(self.serve_tls(stream, tls)).await,
         }
     }
 
@@ -301,7 +302,7 @@ impl Opened {
         let (service, limits) = self.service(judged);
         let state = Arc::clone(&service.state);
         if http2 {
-            conn::serve_http2(stream, state, service, &limits, self.tracker).await;
+            Box::pin(conn::serve_http2(stream, state, service, &limits, self.tracker)).await;
         } else {
             conn::serve_http1(stream, state, service, &limits).await;
         }

@@ -40,7 +40,7 @@ impl QueueFile {
             return Err(OpenError::OldLibrary { found: rusqlite::version() });
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+            make_folders(folder).map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         }
         // Locked first: reading a file by other means than SQLite takes away the locks of a store that has it open in this process.
         let (lock, new_lock) = lock(path)?;
@@ -163,6 +163,23 @@ pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connec
         "PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF;",
     )?;
     Ok(conn)
+}
+
+/// Makes the folders that are missing, and has their names outlast a power cut: SQLite syncs the folder that the file is in, but not
+/// those above it, and a queue is no safer than the folders it lies in.
+fn make_folders(folder: &Path) -> std::io::Result<()> {
+    let missing = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
+    std::fs::create_dir_all(folder)?;
+    for made in folder.ancestors().take(missing) {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Not every folder may be read, and not every file system can do this; then it does so by itself, some time.
+        let Ok(above) = File::open(above) else { continue };
+        match above.sync_all() {
+            Err(error) if error.kind() != std::io::ErrorKind::InvalidInput => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {

@@ -14,6 +14,9 @@ use crate::OpenError;
 /// `HOOK`, big-endian, at byte 68 of the file.
 pub(crate) const APPLICATION_ID: i32 = 0x484f_4f4b;
 
+/// What the head of a rollback journal begins with.
+const JOURNAL: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+
 /// The schema's history; the version of a file is how many of these it has seen.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_queue.sql"),
@@ -40,6 +43,10 @@ pub(crate) fn check_kind(path: &Path) -> Result<(), OpenError> {
     if head.is_empty() {
         return Ok(());
     }
+    if creation_was_cut_short(path) {
+        // SQLite empties it before anything is read.
+        return Ok(());
+    }
     if !head.starts_with(b"SQLite format 3\0") {
         return foreign("not a database");
     }
@@ -50,7 +57,18 @@ pub(crate) fn check_kind(path: &Path) -> Result<(), OpenError> {
     foreign("the database of another program")
 }
 
-/// Whether there is no table: a file whose creation was cut short.
+/// Whether the power failed while the first transaction was written: the journal beside the file says that it was empty before, so
+/// nothing in it counts.
+fn creation_was_cut_short(path: &Path) -> bool {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-journal");
+    let mut head = Vec::with_capacity(20);
+    let read = File::open(name).and_then(|journal| journal.take(20).read_to_end(&mut head));
+    // The format of the head: magic, records, salt, pages of the file before.
+    read.is_ok() && head.starts_with(&JOURNAL) && head.get(16..20) == Some(&[0; 4])
+}
+
+/// Whether there is no table: a file that was opened and never written.
 fn is_blank(path: &Path) -> bool {
     let tables = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .and_then(|conn| conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)));
@@ -65,14 +83,14 @@ pub(crate) fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::Newer { file: path.to_owned(), found, known: KNOWN });
     }
     if found == 0 {
-        // Both must be set before the first table exists.
-        conn.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;").map_err(sqlite)?;
+        conn.execute_batch("PRAGMA page_size = 4096;").map_err(sqlite)?;
     }
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let (id, version) = (APPLICATION_ID, at + 1);
-        let step = format!(
-            "BEGIN EXCLUSIVE; {migration} PRAGMA application_id = {id}; PRAGMA user_version = {version}; COMMIT;"
-        );
+        // Set before the first table exists, and in its transaction: so a file is empty, or a queue, or about to be one or the other.
+        let begin = if at == 0 { "BEGIN; PRAGMA auto_vacuum = INCREMENTAL" } else { "BEGIN EXCLUSIVE" };
+        let step =
+            format!("{begin}; {migration} PRAGMA application_id = {id}; PRAGMA user_version = {version}; COMMIT;");
         conn.execute_batch(&step).map_err(sqlite)?;
     }
     Ok(())

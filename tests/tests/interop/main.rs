@@ -10,6 +10,7 @@ mod setup;
 mod signatures;
 mod signers;
 mod site;
+mod streams;
 mod tls;
 mod tool;
 mod workers;
@@ -34,6 +35,7 @@ type Area = (&'static str, fn(&mut Report, &std::path::Path) -> Attempt<()>);
 const AREAS: [Area; 6] = [
     ("signatures", signatures::check),
     ("workers", workers::check),
+    ("streams", streams::check),
     ("tls", tls::check),
     ("edge", edge::check),
     ("signers", signers::check),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::Finding;
 use super::mask::mask;
+use super::soaks::Soaks;
 
 /// Folders whose files are checked.
 const FOLDERS: [&str; 3] = ["crates", "xtask", "tests"];
@@ -31,10 +32,13 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     for folder in FOLDERS {
         collect(&root.join(folder), &mut files)?;
     }
+    let soaks = Soaks::read(root)?;
     let mut findings = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        findings.extend(check_file(file.strip_prefix(root).unwrap_or(&file), &text));
+        let file = file.strip_prefix(root).unwrap_or(&file);
+        findings.extend(check_file(file, &text));
+        findings.extend(soaks.check_file(file, &text));
     }
     Ok(findings)
 }

@@ -57,6 +57,9 @@ impl Journal {
         let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
+        // Otherwise a power cut could bring back the file of the run before, without any of this one's.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _left_to_file_systems_that_cannot = File::open(folder).and_then(|folder| folder.sync_all());
         let next = AtomicU64::new(loaded.used.len() as u64);
         Ok((Self { file, slots, next, failing: AtomicBool::new(false) }, loaded))
     }

@@ -157,3 +157,33 @@ async fn the_log_is_overwritten_in_place_and_the_file_shrinks() {
     store.close().await.unwrap();
     assert!(size("queue.db") < full / 2, "{}", size("queue.db"));
 }
+
+/// The power failed while the first transaction was written: its journal is whole, the file is not.
+#[tokio::test]
+async fn a_creation_that_was_cut_short_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queue.db");
+    let journal = folder.path().join("queue.db-journal");
+    let mut head = vec![0_u8; 512];
+    head[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
+    head[20..28].copy_from_slice(&[0, 0, 2, 0, 0, 0, 16, 0]);
+    for left in [vec![0x5a; 8_192], [b"SQLite format 3\0".as_slice(), &[0; 8_176]].concat()] {
+        fs::write(&path, &left).unwrap();
+        fs::write(&journal, &head).unwrap();
+        let store = open(&path);
+        let id = lane(&store, "/a").await.id;
+        put(&store, id, b"first").await.unwrap();
+        assert_eq!(payloads(&store).await, ["first"]);
+        store.close().await.unwrap();
+        // A file that was not empty before is somebody's.
+        fs::write(&path, &left).unwrap();
+        let mut held = head.clone();
+        held[19] = 2;
+        fs::write(&journal, &held).unwrap();
+        let _gone_with_the_first =
+            (fs::remove_file(folder.path().join("queue.db-wal")), fs::remove_file(folder.path().join("queue.db-shm")));
+        assert!(matches!(try_open(&path, &SqliteOptions::default()), Err(OpenError::Foreign { .. })));
+        assert_eq!(fs::read(&path).unwrap(), left);
+        fs::remove_file(&path).unwrap();
+    }
+}

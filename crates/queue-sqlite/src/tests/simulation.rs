@@ -122,8 +122,8 @@ fn the_store_outlives_a_small_disk() {
 }
 
 #[test]
-#[ignore = "takes minutes; `make soak` runs it"]
-fn the_store_outlives_a_million_operations() {
+#[ignore = "soak: takes minutes"]
+fn soak_the_store_outlives_a_million_operations() {
     outlives(SMALL, 1_000_000..1_004_500, 200);
     outlives(TIGHT, 2_000_000..2_000_500, 200);
 }

@@ -27,7 +27,7 @@ fn the_memory_store_outlives_it() {
 }
 
 #[test]
-#[ignore = "takes minutes; `make soak` runs it"]
-fn the_memory_store_outlives_millions_of_operations() {
+#[ignore = "soak: takes minutes"]
+fn soak_the_memory_store_outlives_millions_of_operations() {
     run(&|| Box::new(Memory), seeds(1_000_000..1_030_000), 150).unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Connection, request};
 
-const TOKEN: &str = "Authorization: Bearer t\r\n";
+pub(crate) const TOKEN: &str = "Authorization: Bearer t\r\n";
 const AUDIT: &str = "X-Hookaido-Audit-Reason: bench\r\n";
 
 /// Publishes `count` messages of `size` bytes to `route` in batches of 1,000 over a few connections; messages a second.
@@ -101,7 +101,7 @@ async fn worker(pull: SocketAddr, endpoint: &'static str, batch: u32, end: Insta
 }
 
 /// Finds the lease ids without parsing the payloads, so that the load costs little beside the server.
-fn lease_ids(body: &[u8]) -> Vec<String> {
+pub(crate) fn lease_ids(body: &[u8]) -> Vec<String> {
     const KEY: &str = "\"lease_id\":\"";
     let text = std::str::from_utf8(body).unwrap_or_default();
     let rest = text.split(KEY).skip(1);
