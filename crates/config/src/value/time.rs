@@ -4,8 +4,11 @@ use hookaido_model::UnixMillis;
 
 /// Reads an instant. The hour may have one digit, the fraction may start with a comma.
 pub(crate) fn time(text: &str) -> Option<UnixMillis> {
+    if !text.is_ascii() {
+        return None;
+    }
     let mut text = text.replacen(',', ".", 1);
-    if text.as_bytes().get(12) == Some(&b':') && text.is_char_boundary(11) {
+    if text.as_bytes().get(12) == Some(&b':') {
         text.insert(11, '0');
     }
     UnixMillis::parse_rfc3339(&text).ok().filter(|_| text.get(17..19).is_some_and(|seconds| seconds != "60"))
@@ -20,6 +23,7 @@ mod tests {
         let at = time("2026-01-01T01:00:00.5Z");
         assert!(at.is_some());
         assert_eq!(time("2026-01-01T1:00:00,5Z"), at);
+        assert_eq!(time("2026-01-0\u{20ac}:00:00Z"), None);
         for text in [
             "",
             "2026-01-01",

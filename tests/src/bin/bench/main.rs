@@ -21,11 +21,8 @@ mod process;
 mod queue;
 mod sink;
 mod table;
-<<<<<<< HEAD
 mod upkeep;
-=======
 mod waiters;
->>>>>>> soak
 mod workers;
 
 use std::io;
@@ -79,11 +76,7 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-<<<<<<< HEAD
-/// `bench [--quick] [--large N] [ingress] [cost] [queue] [upkeep] [config]`
-=======
-/// `bench [--quick] [--large N] [ingress] [cost] [queue] [waiters] [config]`
->>>>>>> soak
+/// `bench [--quick] [--large N] [ingress] [cost] [queue] [upkeep] [waiters] [config]`
 async fn measure(arguments: &[String]) -> io::Result<()> {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let after = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1).and_then(|n| n.parse().ok());
@@ -94,11 +87,7 @@ async fn measure(arguments: &[String]) -> io::Result<()> {
         large: after("--large").unwrap_or(if has("--quick") { 200_000 } else { 1_000_000 }),
         folder: tempfile::tempdir_in(".")?,
     };
-<<<<<<< HEAD
-    let all = !["ingress", "cost", "queue", "upkeep", "config"].into_iter().any(has);
-=======
-    let all = !["ingress", "cost", "queue", "waiters", "config"].into_iter().any(has);
->>>>>>> soak
+    let all = !["ingress", "cost", "queue", "upkeep", "waiters", "config"].into_iter().any(has);
     let mut durable_64 = 0.0;
     if all || has("ingress") {
         durable_64 = ingress::measure(&mut bench).await?.durable_64;
@@ -109,13 +98,11 @@ async fn measure(arguments: &[String]) -> io::Result<()> {
     if all || has("queue") {
         queue::measure(&mut bench, durable_64).await?;
     }
-<<<<<<< HEAD
     if all || has("upkeep") {
         upkeep::measure(&mut bench).await?;
-=======
+    }
     if all || has("waiters") {
         waiters::measure(&mut bench).await?;
->>>>>>> soak
     }
     if all || has("config") {
         config::measure(&mut bench)?;
