@@ -1,5 +1,4 @@
 //! `hookaido db` on the files of running and of stopped servers.
-#![expect(clippy::indexing_slicing, reason = "tests may stop at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;

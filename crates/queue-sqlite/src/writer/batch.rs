@@ -274,7 +274,7 @@ fn store_tallies(tx: &mut Tx<'_, '_>) -> rusqlite::Result<()> {
     let mut stored = Vec::new();
     for (at, change) in changes.touched().filter(|(_, change)| change.counts_change()) {
         let Some(entry) = lanes.get(at) else { continue };
-        let Some(counts) = change.to_store(entry) else { continue };
+        let Some(counts) = change.rows_to_store(entry) else { continue };
         let [queued, leased, delivered, dead, canceled] = counts.map(u64::cast_signed);
         let (bundled, to) = (change.bundled(entry).cast_signed(), places.top().0);
         sql.put_tally.execute((entry.lane.id.0, queued, leased, delivered, dead, canceled, bundled, to))?;

@@ -224,7 +224,7 @@ impl LaneChange {
 
     /// The counts of rows after the commit, if they must be stored: they change, or what is stored of bundles would no longer be true,
     /// or too many bundles lie behind what is stored.
-    pub(crate) fn to_store(&self, entry: &LaneEntry) -> Option<[u64; 5]> {
+    pub(crate) fn rows_to_store(&self, entry: &LaneEntry) -> Option<[u64; 5]> {
         let mut change = *self;
         let [queued, ..] = &mut change.counts;
         *queued -= change.bundled;
