@@ -32,7 +32,7 @@ pub(crate) struct Report {
 
 type Area = (&'static str, fn(&mut Report, &std::path::Path) -> Attempt<()>);
 
-const AREAS: [Area; 6] = [
+const AREAS: [Area; 7] = [
     ("signatures", signatures::check),
     ("workers", workers::check),
     ("streams", streams::check),

@@ -15,7 +15,7 @@ use hookaido_model::config::{DropPolicy, QueueLimits};
 use hookaido_model::{
     Attempt, AttemptId, AttemptOutcome, Content, JsonMap, Lane, LaneId, State, SystemClock, UnixMillis,
 };
-use hookaido_queue::store::{Enqueue, Lease, Leased, NewMessage, Settle, SettleBatch, Settlement, Store};
+use hookaido_queue::store::{Enqueue, Lease, Leased, NewMessage, Rules, Settle, SettleBatch, Settlement, Store};
 use hookaido_telemetry::Metrics;
 
 use super::check::check as check_file;
@@ -81,7 +81,8 @@ async fn end(store: &SqliteStore, leased: &Leased, settlement: Settlement) {
         dead_reason: None,
         created_at: NOW,
     });
-    let op = SettleBatch { settles, attempts: attempts.collect(), keep_delivered: true, now: NOW };
+    let op =
+        SettleBatch { settles, attempts: attempts.collect(), keep_delivered: true, rules: Rules::default(), now: NOW };
     assert!(store.settle(op).await.unwrap().iter().all(Result::is_ok));
 }
 

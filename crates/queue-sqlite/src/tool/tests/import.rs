@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hookaido_model::{AttemptOutcome, DeadReason, Envelope, EnvelopeId, LaneId, State, UnixMillis};
-use hookaido_queue::store::{AttemptQuery, Lease, ListQuery, Settle, SettleBatch, Settlement, Store};
+use hookaido_queue::store::{AttemptQuery, Lease, ListQuery, Reclaim, Rules, Settle, SettleBatch, Settlement, Store};
 
 use super::legacy::{Old, QUEUED, add, attempt, database, killed};
 use super::{NOW, checked, contents, lanes, message, open, put, quiet};
@@ -138,8 +138,10 @@ async fn a_lease_runs_out_and_its_message_is_delivered_again() {
     let lane = lanes(&store, &[("/a", "pull")]).await[0].id;
     let ready = store.lease(wish(lane)).await.unwrap();
     assert_eq!(ready.envelopes.len(), 3, "plain, twin, big");
-    assert!(store.reclaim(after(29_000), 10).await.unwrap().lanes.is_empty());
-    assert_eq!(store.reclaim(after(30_000), 10).await.unwrap().lanes, [(lane, 4)]);
+    let reclaim = |now| store.reclaim(Reclaim { max: 10, rules: Rules::default(), now });
+    assert!(reclaim(after(29_000)).await.unwrap().lanes.is_empty());
+    let reclaimed = reclaim(after(30_000)).await.unwrap().lanes;
+    assert_eq!(reclaimed.iter().map(|of| (of.lane.id, of.expired)).collect::<Vec<_>>(), [(lane, 4)]);
 }
 
 #[tokio::test]
@@ -152,7 +154,7 @@ async fn a_second_run_says_so_and_changes_nothing_even_after_all_is_settled() {
     let ready = store.lease(wish(lane)).await.unwrap();
     let settles = ready.envelopes.iter().filter_map(|envelope| envelope.lease);
     let settles = settles.map(|lease| Settle { lease, scope: None, settlement: Settlement::Ack }).collect();
-    let op = SettleBatch { settles, attempts: Vec::new(), keep_delivered: false, now: NOW };
+    let op = SettleBatch { settles, attempts: Vec::new(), keep_delivered: false, rules: Rules::default(), now: NOW };
     assert_eq!(store.settle(op).await.unwrap().len(), 3);
     store.close().await.unwrap();
     drop(store);
