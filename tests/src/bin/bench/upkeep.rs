@@ -83,8 +83,8 @@ fn tell(bench: &mut Bench, name: String, found: Option<(f64, [f64; 2])>) {
 
 async fn pruning(bench: &mut Bench, folder: &Path, idle: &Server) -> io::Result<()> {
     let rows = bench.large;
-    let server =
-        Server::start_with(Keep::Durable, folder, bench.sink.addr, "delivered_retention { max_age 24h }").await?;
+    let extra = Extra { text: "delivered_retention { max_age 24h }", ..Extra::default() };
+    let server = Server::start_with(Keep::Durable, folder, bench.sink.addr, extra).await?;
     publish(server.admin, "/in", rows, 512).await?;
     drain(server.pull, "/in", 8, 1000, Duration::from_secs(600)).await?;
     server.stop()?;
