@@ -1,4 +1,4 @@
-//! Client certificates in every mode, sessions that openssl resumes, and PROXY headers as curl writes them.
+//! Sessions that openssl resumes, and PROXY headers as curl writes them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,34 +39,11 @@ pub(crate) fn check(report: &mut Report, binary: &Path) -> Attempt<()> {
             Ok(std::fs::copy(dir.join("ca.pem"), dir.join("clients.pem")).map(drop)?)
         })
     };
-    for (mode, nobody, other) in [
-        ("none", true, true),
-        ("request", true, true),
-        ("require_any", false, true),
-        ("verify_if_given", true, false),
-        ("require_and_verify", false, false),
-    ] {
-        report.note(&format!("curl/client_auth_{mode}"), modes(&start("", mode)?, [nobody, true, other]));
-    }
     for version in ["-tls1_2", "-tls1_3"] {
         let name = format!("s_client/resumed_{}", version.trim_start_matches('-'));
         report.note(&name, resumed(&start("", "require_and_verify")?, version));
     }
     report.note("curl/proxy_protocol", introduced(&start("proxy_protocol { from 127.0.0.1 }", "none")?));
-    Ok(())
-}
-
-/// Who is let in: nobody in particular, a client of the CA, one that signed itself.
-fn modes(site: &Site, welcome: [bool; 3]) -> Attempt<()> {
-    let ca = site.file("ca.pem");
-    for (name, welcome) in [None, Some("client"), Some("other")].into_iter().zip(welcome) {
-        let [cert, key] = ["pem", "key"].map(|kind| site.file(&format!("{}.{kind}", name.unwrap_or_default())));
-        let mut options = vec!["--cacert", &ca];
-        if name.is_some() {
-            options.extend(["--cert", &cert, "--key", &key]);
-        }
-        if welcome { answered(site, &options, "0 202")? } else { refused(site, &options)? }
-    }
     Ok(())
 }
 
