@@ -4,7 +4,7 @@ use super::Violation;
 use super::steps::{Step, smaller};
 
 /// Most histories tried.
-const MOST: usize = 3_000;
+const MOST: usize = 800;
 
 /// `fails` plays a history and says what is wrong, if anything is.
 pub(super) fn shrink(

@@ -263,12 +263,31 @@ pub(super) fn smaller(step: &Step) -> Vec<Step> {
             leases.iter().map(one).collect()
         }
         Step::Reload(settings) => {
-            let base =
-                Settings { max_depth: settings.max_depth, drop_oldest: settings.drop_oldest, ..Settings::default() };
-            let rules = Settings { rules: settings.rules, ..Settings::default() };
-            [base, rules].into_iter().filter(|smaller| smaller != settings).map(Step::Reload).collect()
+            less(settings).into_iter().filter(|less| less != settings).map(Step::Reload).collect()
         }
         Step::Crash { copied, during: Some(_) } => vec![Step::Crash { copied: *copied, during: None }],
         _ => Vec::new(),
     }
+}
+
+/// Settings that say less.
+fn less(settings: &Settings) -> Vec<Settings> {
+    let mut all = vec![
+        Settings { rules: settings.rules, ..Settings::default() },
+        Settings { rules: Default::default(), ..*settings },
+        Settings { max_depth: None, drop_oldest: false, ..*settings },
+        Settings { queued: None, ..*settings },
+        Settings { delivered: None, ..*settings },
+        Settings { dead: None, ..*settings },
+    ];
+    for (lane, rule) in settings.rules.iter().enumerate() {
+        for rule in [Rule { backoff: None, ..*rule }, Rule { max_receives: None, ..*rule }] {
+            let mut less = *settings;
+            if let Some(place) = less.rules.get_mut(lane) {
+                *place = rule;
+            }
+            all.push(less);
+        }
+    }
+    all
 }

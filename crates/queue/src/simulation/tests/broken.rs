@@ -58,7 +58,7 @@ const LONGEST: usize = 12;
 #[test]
 fn every_defect_is_found_and_shown_by_a_short_history() {
     for defect in ALL {
-        let failure = run(&|| Box::new(Workshop(defect)), 0..400, 100);
+        let failure = run(&|| Box::new(Workshop(defect)), 0..400, 60);
         let Err(failure) = failure else { panic!("{defect:?} is not found") };
         let shown = failure.to_string();
         assert!(failure.history.len() <= LONGEST, "{defect:?} takes a long history:\n{shown}");
