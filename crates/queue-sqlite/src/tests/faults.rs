@@ -77,6 +77,32 @@ async fn a_failed_commit_fails_everybody_in_it_and_is_retried_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_failed_commit_dropped_is_the_first_to_go_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { probe_every: Duration::from_millis(20), ..SqliteOptions::default() };
+    let store = try_open(&folder.path().join("queue.db"), &options).unwrap();
+    let watch = std::sync::Arc::new(Watch::default());
+    store.attach(std::sync::Arc::clone(&watch) as _);
+    let id = lane(&store, "/a").await.id;
+    for body in [b"1", b"2", b"3"] {
+        put(&store, id, body).await.unwrap();
+    }
+    // out of their bundles, and back
+    let leased = store.lease(take(id, 3, NOW)).await.unwrap();
+    store.settle(settle(&leased, &Settlement::Nack { ready_at: Some(NOW), reason: None })).await.unwrap();
+    let drop_policy = hookaido_model::config::DropPolicy::DropOldest;
+    let limits = hookaido_model::config::QueueLimits { max_depth: Some(3), drop_policy };
+    let newer = || hookaido_queue::store::Enqueue { limits, ..enqueue(vec![message(id, b"4"), message(id, b"5")]) };
+    store.shared().break_commits.store(true, Ordering::Relaxed);
+    assert!(matches!(store.enqueue(newer()).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(payloads(&store).await, ["1", "2", "3"]);
+    store.shared().break_commits.store(false, Ordering::Relaxed);
+    watch.until(|health| *health == Health::Writable);
+    assert_eq!(store.enqueue(newer()).await.unwrap().dropped, 2);
+    assert_eq!(payloads(&store).await, ["3", "4", "5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_file_can_be_emptied_and_then_takes_messages_again() {
     let folder = tempfile::tempdir().unwrap();
     let options =
