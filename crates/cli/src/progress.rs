@@ -7,7 +7,7 @@ use hookaido_queue_sqlite::tool::{Progress, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Time before the first line, and between two.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Where progress is shown.
 pub(crate) struct Shown {

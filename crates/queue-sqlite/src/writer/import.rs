@@ -9,6 +9,7 @@ use hookaido_model::config::{DropPolicy, QueueLimits};
 use hookaido_model::{Attempt, Content, DeadReason, Lane, State, UnixMillis};
 use hookaido_queue::store::{Enqueue, NewMessage, StoreError};
 use rusqlite::Connection;
+use rusqlite::types::Null;
 
 use super::batch::{create_lanes, finish};
 use super::bundles::Kept;
@@ -107,7 +108,7 @@ impl<'c> Loader<'c> {
             let id = stored.done.ids.first().ok_or_else(not_stored)?;
             let seq = find::message(tx, id)?.ok_or_else(not_stored)?.seq;
             if attempt > 0 {
-                tx.sql.queue_again.execute((seq.0, next_run_at.0, attempt))?;
+                tx.sql.queue_again.execute((seq.0, next_run_at.0, attempt, Null))?;
             }
             let state = match standing {
                 Standing::Queued => return Ok(()),

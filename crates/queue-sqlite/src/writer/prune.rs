@@ -58,6 +58,7 @@ fn prune_messages(tx: &mut Tx<'_, '_>, state: State, keep: Retention, op: &Prune
         }
         more |= keep.max_rows.is_some_and(|most| tx.count(state) > most);
     }
+    more |= removed >= max;
     Ok((removed, more))
 }
 

@@ -138,10 +138,10 @@ async fn a_lease_runs_out_and_its_message_is_delivered_again() {
     let lane = lanes(&store, &[("/a", "pull")]).await[0].id;
     let ready = store.lease(wish(lane)).await.unwrap();
     assert_eq!(ready.envelopes.len(), 3, "plain, twin, big");
-    let reclaim = |now| store.reclaim(Reclaim { max: 10, rules: Rules::default(), now });
-    assert!(reclaim(after(29_000)).await.unwrap().lanes.is_empty());
-    let reclaimed = reclaim(after(30_000)).await.unwrap().lanes;
-    assert_eq!(reclaimed.iter().map(|of| (of.lane.id, of.expired)).collect::<Vec<_>>(), [(lane, 4)]);
+    let at = |millis| Reclaim { max: 10, rules: Rules::default(), now: after(millis) };
+    assert!(store.reclaim(at(29_000)).await.unwrap().lanes.is_empty());
+    let taken = store.reclaim(at(30_000)).await.unwrap().lanes;
+    assert_eq!((taken[0].lane.id, taken[0].expired), (lane, 4));
 }
 
 #[tokio::test]
