@@ -35,10 +35,6 @@ impl Crowd {
         Ok(Self(open))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Sends a little more on every connection. Those that the server has ended are dropped.
     pub(crate) fn drip(&mut self, bytes: &[u8]) {
         self.0.retain_mut(|stream| match stream.write(bytes) {
@@ -66,17 +62,18 @@ impl Crowd {
         let begun = Instant::now();
         while !stop.within(Duration::from_millis(100)) {
             self.drip(more);
+            self.look();
         }
         let Some(limit) = ended_within else { return Ok(()) };
-        while self.len() > 0 {
-            if begun.elapsed() > limit {
-                return fail(format!("{} connections are open after {limit:?}", self.len()));
-            }
+        loop {
             self.drip(more);
             self.look();
-            e2e::clock::pause(Duration::from_millis(50));
+            match self.0.len() {
+                0 => return Ok(()),
+                open if begun.elapsed() > limit => return fail(format!("{open} connections are open after {limit:?}")),
+                _ => e2e::clock::pause(Duration::from_millis(50)),
+            }
         }
-        Ok(())
     }
 
     /// Ends every connection at once, without a goodbye.

@@ -20,6 +20,7 @@ const CONFIG: &str = "
 ingress { listen {{ingress}} TLS }
 pull_api { listen {{pull}} auth token raw:tok max_batch 1000 max_lease_batch 1000 }
 admin_api { listen {{admin}} }
+queue_limits { max_depth 1000000 }
 /good { pull { path /good } }
 /bad { max_body 64kb pull { path /bad } }
 /large { auth hmac raw:unknown-to-all max_body 8mb pull { path /large } }
