@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use hookaido_model::{Content, Envelope, LaneId, Seq, State};
 use rusqlite::types::{Type, Value};
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Statement, params_from_iter};
 
 use super::list::{Filter, Placed};
 use crate::bundle::{self, Part, SPAN};
 use crate::row;
 
-/// Columns of a bundle and its bytes.
-const COLUMNS: &str = "bundle.seq, lane, taken, payload, last FROM bundle JOIN content ON content.id = bundle.seq";
+/// Columns of a bundle. Its bytes are read apart, for most bundles that are met need not be opened.
+const COLUMNS: &str = "seq, lane, taken, last FROM bundle";
+/// The bytes of a bundle.
+const BYTES: &str = "SELECT payload FROM content WHERE id = ?1";
 
 /// The first messages of the wanted lanes in the wanted order: as many as the query's limit, or a few more.
 pub(super) fn select(conn: &Connection, filter: &Filter<'_>) -> rusqlite::Result<Vec<Placed>> {
@@ -20,9 +22,9 @@ pub(super) fn select(conn: &Connection, filter: &Filter<'_>) -> rusqlite::Result
         filter.wanted.iter().filter(|entry| entry.bundled() > 0).map(|entry| entry.lane.id).collect();
     let mut found = Vec::new();
     if let [lane] = lanes.as_slice() {
-        walk(conn, filter, &format!("bundle.lane = {}", lane.0), &mut found)?;
+        walk(conn, filter, &format!("lane = {}", lane.0), &mut found)?;
     } else {
-        let mut condition = String::from("bundle.lane IN (");
+        let mut condition = String::from("lane IN (");
         for (at, lane) in lanes.iter().enumerate() {
             let _infallible = write!(condition, "{}{}", if at == 0 { "" } else { "," }, lane.0);
         }
@@ -37,13 +39,10 @@ fn walk(conn: &Connection, filter: &Filter<'_>, condition: &str, found: &mut Vec
     let query = filter.query;
     let mut sql = format!("SELECT {COLUMNS} WHERE {condition}");
     let before = query.before.map_or(i64::MAX, |before| Seq::first_at(before).0);
-    sql.push_str(if query.oldest_first {
-        " AND bundle.seq < ? ORDER BY bundle.seq"
-    } else {
-        " AND bundle.seq < ? ORDER BY bundle.seq DESC"
-    });
+    sql.push_str(if query.oldest_first { " AND seq < ? ORDER BY seq" } else { " AND seq < ? ORDER BY seq DESC" });
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let mut statement = conn.prepare_cached(&sql)?;
+    let mut bytes = conn.prepare_cached(BYTES)?;
     let mut rows = statement.query(params_from_iter([Value::from(before)]))?;
     // Bundles overlap by at most their span, so a few behind the limit may hold messages that belong before it.
     let mut stop = None;
@@ -53,10 +52,10 @@ fn walk(conn: &Connection, filter: &Filter<'_>, condition: &str, found: &mut Vec
         if stop.is_some_and(beyond) {
             break;
         }
-        if !query.oldest_first && stop.is_some_and(|stop| row.get(4).is_ok_and(|last: i64| last < stop)) {
+        if !query.oldest_first && stop.is_some_and(|stop| row.get(3).is_ok_and(|last: i64| last < stop)) {
             continue;
         }
-        each(row, filter, |part, placed| {
+        each(row, &mut bytes, filter, |part, placed| {
             if part.seq.0 < before {
                 found.push(placed);
             }
@@ -71,14 +70,14 @@ fn walk(conn: &Connection, filter: &Filter<'_>, condition: &str, found: &mut Vec
 
 /// The message with this place and these random bits, if it lies in a bundle.
 pub(super) fn find(conn: &Connection, filter: &Filter<'_>, seq: Seq, nonce: u64) -> rusqlite::Result<Option<Placed>> {
-    let sql = format!(
-        "SELECT {COLUMNS} WHERE bundle.seq BETWEEN ?1 - ?2 AND ?1 AND last >= ?1 AND head <= ?1 ORDER BY bundle.seq DESC"
-    );
+    let sql =
+        format!("SELECT {COLUMNS} WHERE seq BETWEEN ?1 - ?2 AND ?1 AND last >= ?1 AND head <= ?1 ORDER BY seq DESC");
     let mut statement = conn.prepare_cached(&sql)?;
+    let mut bytes = conn.prepare_cached(BYTES)?;
     let mut rows = statement.query((seq.0, SPAN))?;
     let mut found = None;
     while let (None, Some(row)) = (&found, rows.next()?) {
-        each(row, filter, |part, placed| {
+        each(row, &mut bytes, filter, |part, placed| {
             if part.seq == seq && part.nonce.cast_unsigned() == nonce {
                 found = Some(placed);
             }
@@ -88,27 +87,33 @@ pub(super) fn find(conn: &Connection, filter: &Filter<'_>, seq: Seq, nonce: u64)
 }
 
 /// The messages of a row of [`COLUMNS`] that were not taken.
-fn each(row: &Row<'_>, filter: &Filter<'_>, mut visit: impl FnMut(&Part<'_>, Placed)) -> rusqlite::Result<()> {
+fn each(
+    row: &Row<'_>,
+    bytes: &mut Statement<'_>,
+    filter: &Filter<'_>,
+    mut visit: impl FnMut(&Part<'_>, Placed),
+) -> rusqlite::Result<()> {
     let (id, lane, taken) = (row.get(0)?, LaneId(row.get(1)?), row.get::<_, u32>(2)?);
     let lane = filter.lanes.get(lane).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, i64::from(lane.0)))?;
-    let bytes = row.get_ref(3)?.as_blob()?;
-    for part in bundle::parts(bytes).skip(usize::try_from(taken).unwrap_or(usize::MAX)) {
-        let at = row::received_at(part.seq);
-        let envelope = Envelope {
-            id: part.id(),
-            lane: Arc::clone(&lane.lane),
-            state: State::Queued,
-            received_at: at,
-            next_run_at: at,
-            attempt: 0,
-            lease: None,
-            lease_until: None,
-            dead_reason: None,
-            content: filter.query.content.then(|| Arc::new(part.content())),
-        };
-        visit(&part, Placed { seq: part.seq, content: id, part: None, envelope });
-    }
-    Ok(())
+    bytes.query_row((id,), |row| {
+        for part in bundle::parts(row.get_ref(0)?.as_blob()?).skip(usize::try_from(taken).unwrap_or(usize::MAX)) {
+            let at = row::received_at(part.seq);
+            let envelope = Envelope {
+                id: part.id(),
+                lane: Arc::clone(&lane.lane),
+                state: State::Queued,
+                received_at: at,
+                next_run_at: at,
+                attempt: 0,
+                lease: None,
+                lease_until: None,
+                dead_reason: None,
+                content: filter.query.content.then(|| Arc::new(part.content())),
+            };
+            visit(&part, Placed { seq: part.seq, content: id, part: None, envelope });
+        }
+        Ok(())
+    })
 }
 
 /// The content of the message that begins at `offset` of a bundle.

@@ -8,7 +8,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::backup::StepResult;
 use rusqlite::{Connection, OpenFlags};
@@ -25,6 +25,12 @@ use crate::lanes::Lanes;
 const STEP: i32 = 256;
 /// Steps after which the copy is synced, so that the disk never has much to write at once beside the server's own syncs.
 const SYNC_EVERY: u32 = 16;
+/// After a step beside a server that writes, the backup rests this many times as long, so that the server hardly notices.
+const REST: u32 = 6;
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_millis(250);
+/// Steps without a change of the log after which nobody is thought to write.
+const CALM: u32 = 64;
 /// The log may grow by one part in this many of what is free on its file system.
 const PART: u64 = 4;
 
@@ -114,12 +120,13 @@ fn copy(source: &Reading, from: &Path, part: &Part, watch: Watch<'_>) -> Result<
     snapshot.query_row("SELECT count(*) FROM lane", [], |_| Ok(())).map_err(read)?;
     let pages = snapshot.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(read)?.cast_unsigned();
     room_for(pages * u64::from(PAGE), &part.path)?;
-    let log = Log::of(from);
+    let mut log = Log::of(from);
 
     let mut copy = destination(&part.path).map_err(write)?;
     let work = rusqlite::backup::Backup::new(&snapshot, &mut copy).map_err(write)?;
     let mut steps = 0;
     loop {
+        let begun = Instant::now();
         let more = match work.step(STEP).map_err(write)? {
             StepResult::Done => false,
             StepResult::More => true,
@@ -140,6 +147,9 @@ fn copy(source: &Reading, from: &Path, part: &Part, watch: Watch<'_>) -> Result<
         steps += 1;
         if steps % SYNC_EVERY == 0 {
             part.file.sync_data().map_err(|source| ToolError::io(&part.path, source))?;
+        }
+        if log.is_written() {
+            std::thread::park_timeout((begun.elapsed() * REST).min(LONGEST_REST));
         }
     }
     drop(work);
@@ -176,17 +186,31 @@ fn free_on(folder: &Path) -> u64 {
 
 /// The server's log when the copy began.
 struct Log {
+    path: PathBuf,
     bytes: u64,
     free: u64,
+    changed: Option<SystemTime>,
+    /// Steps since it last changed.
+    calm: u32,
 }
 
 impl Log {
     fn of(queue: &Path) -> Self {
-        Self { bytes: size(&beside(queue, "-wal")), free: free_on(folder(queue)) }
+        let path = beside(queue, "-wal");
+        Self { bytes: size(&path), free: free_on(folder(queue)), changed: None, calm: CALM, path }
+    }
+
+    /// Whether a server writes it these days.
+    fn is_written(&mut self) -> bool {
+        let changed = std::fs::metadata(&self.path).and_then(|meta| meta.modified()).ok();
+        let before = std::mem::replace(&mut self.changed, changed);
+        let same = before.is_none() || before == changed;
+        self.calm = if same { self.calm.saturating_add(1) } else { 0 };
+        self.calm < CALM
     }
 
     fn check(&self, queue: &Path) -> Result<(), ToolError> {
-        let grown = size(&beside(queue, "-wal")).saturating_sub(self.bytes);
+        let grown = size(&self.path).saturating_sub(self.bytes);
         if grown > self.free / PART {
             return Err(ToolError::LogGrew { file: queue.to_owned(), grown, free: self.free });
         }
