@@ -28,6 +28,7 @@ fn config(client: &str) -> String {
         }}
         pull_api {{ listen {{{{pull}}}} auth token raw:tok }}
         admin_api {{ listen {{{{admin}}}} }}
+        queue_limits {{ max_depth 10000000 }}
         /a {{ pull {{ path /a }} }}
         "
     )
