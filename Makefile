@@ -20,7 +20,7 @@ check: ## what CI runs before the tests
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) xtask tidy
 
-bench: build ## the table of docs/performance.md, on this machine, a few minutes
+bench: build ## the table of docs/performance.md, on this machine, about eight minutes
 	$(CARGO) run --release --package e2e --bin bench
 
 soak: ## every `soak` test of the packages above: kills, power cuts, hostile traffic, simulation, minutes of mixed load
