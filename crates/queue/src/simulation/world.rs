@@ -5,24 +5,21 @@
 
 mod faults;
 mod look;
+mod made;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
-use hookaido_model::config::{DropPolicy, QueueLimits, Retention, Retentions};
 use hookaido_model::{
-    Backoff, Clock, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, ManualClock, Move, Redelivery,
-    Seq, UnixMillis,
+    Clock, Content, DeadReason, Envelope, EnvelopeId, Lane, LaneId, LeaseId, ManualClock, Move, Seq, UnixMillis,
 };
 
+use self::made::{is_payload, payload, rules, settings};
 use super::model::{Lost, Message, Model, as_millis, lane_number};
 use super::steps::{How, LANES, Operation, Scope, Settings, Step};
 use super::{Site, Violation};
-use crate::queue::{LeaseWish, Queue, QueueSettings};
-use crate::store::{LeaseLost, NewMessage, Prune, Reclaim, Rules, Settle, Settled, Settlement, Store, StoreError};
+use crate::queue::{LeaseWish, Queue};
+use crate::store::{LeaseLost, NewMessage, Prune, Reclaim, Settle, Settled, Settlement, Store, StoreError};
 
 /// When every simulation begins.
 const START: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -77,15 +74,6 @@ fn millis(millis: u64) -> Duration {
 
 fn at(millis: i64) -> UnixMillis {
     UnixMillis(START.0 + millis)
-}
-
-/// Lets a future begin and then forgets it.
-fn begin<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future: Pin<Box<dyn Future<Output = T> + '_>> = Box::pin(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => Some(answer),
-        Poll::Pending => None,
-    }
 }
 
 impl World {
@@ -408,47 +396,4 @@ fn as_lost(lost: LeaseLost) -> Lost {
         LeaseLost::Expired => Lost::Expired,
         LeaseLost::Foreign => Lost::Foreign,
     }
-}
-
-/// A body that says whose it is.
-fn payload(number: usize, size: usize) -> Bytes {
-    let mut bytes = number.to_be_bytes().to_vec();
-    bytes.resize(8 + size, u8::try_from(number % 251).unwrap_or(0));
-    Bytes::from(bytes)
-}
-
-/// Whether it is the body of a message, which shares it with the others of its fan-out.
-fn is_payload(number: usize, bytes: &[u8]) -> bool {
-    let Some((head, rest)) = bytes.split_first_chunk::<8>() else { return false };
-    let first = usize::from_be_bytes(*head);
-    (first == number || first + 1 == number) && rest.iter().all(|byte| usize::from(*byte) == first % 251)
-}
-
-fn settings(settings: &Settings) -> QueueSettings {
-    let drop_policy = if settings.drop_oldest { DropPolicy::DropOldest } else { DropPolicy::Reject };
-    let age = |age: Option<u64>| Retention { enabled: age.is_some(), max_age: age.map(millis), max_rows: None };
-    let both = |keep: Option<(u64, u64)>| Retention {
-        enabled: keep.is_some(),
-        max_age: keep.map(|(age, _)| millis(age)),
-        max_rows: keep.map(|(_, rows)| rows),
-    };
-    QueueSettings {
-        limits: QueueLimits { max_depth: settings.max_depth, drop_policy },
-        retentions: Retentions {
-            queued: age(settings.queued),
-            delivered: both(settings.delivered),
-            dead: both(settings.dead),
-            attempts: Retention::default(),
-            prune_interval: Duration::from_secs(1),
-        },
-    }
-}
-
-fn rules(lanes: &[Arc<Lane>], settings: &Settings) -> Rules {
-    let rule = |lane: usize| settings.rules.get(lane).copied().unwrap_or_default();
-    Rules::new(lanes.iter().enumerate().map(|(n, lane)| {
-        let delays = rule(n).backoff;
-        let backoff = delays.map(|(base, cap)| Backoff { base: millis(base), cap: millis(cap), jitter: 0.0 });
-        (lane.id, Redelivery { max_receives: rule(n).max_receives, backoff })
-    }))
 }

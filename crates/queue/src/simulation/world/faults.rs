@@ -2,13 +2,16 @@
 //!
 //! After each there are two truths that are allowed, with and without what was under way. The world looks which one it is.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hookaido_model::LeaseId;
 
 use super::look::compare;
-use super::{Outcome, World, begin, lanes, millis, settings};
+use super::made::settings;
+use super::{Outcome, World, lanes, millis};
 use crate::MemoryStore;
 use crate::queue::{LeaseWish, Queue};
 use crate::simulation::model::{Model, as_millis};
@@ -177,5 +180,14 @@ impl World {
             self.store.stats().await.map_err(|error| format!("cannot be counted: {error}"))?;
         }
         Ok("room".to_owned())
+    }
+}
+
+/// Lets a future begin and then forgets it.
+fn begin<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future: Pin<Box<dyn Future<Output = T> + '_>> = Box::pin(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
     }
 }
